@@ -1,0 +1,199 @@
+//! What the others may know of enrollments: who has a seat, and who waits.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Endpoint, Event, Problem, Route, Timestamp, UserId,
+    courses::{CourseFacts, CourseId, SectionFacts, SectionId},
+    id::ids,
+};
+
+ids! {
+    /// An enrollment's id, made of its section and its user.
+    EnrollmentId,
+}
+
+/// Where an enrollment is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EnrollmentState {
+    /// Has a seat.
+    Confirmed,
+    /// Waits for a seat.
+    Waitlisted,
+    /// Waits for an instructor's word.
+    PendingApproval,
+    /// Was refused by an instructor.
+    Rejected,
+    /// Has left, or the section was cancelled.
+    Cancelled,
+}
+
+/// Why an enrollment ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CancelReason {
+    /// The person left.
+    Left,
+    /// Someone of the staff took them off.
+    Removed,
+    /// The whole section was cancelled.
+    SectionCancelled,
+}
+
+/// An enrollment, as events tell of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EnrollmentFacts {
+    /// The enrollment.
+    pub enrollment_id: EnrollmentId,
+    /// Who.
+    pub user_id: UserId,
+    /// In which section.
+    pub section_id: SectionId,
+    /// Of which course.
+    pub course_id: CourseId,
+    /// Grows with each change of state, so that older facts can't overwrite newer ones.
+    pub revision: u64,
+}
+
+/// Declares events that carry an enrollment's facts and some more.
+macro_rules! told {
+    ($($(#[$doc:meta])* $name:ident($kind:literal) { $($(#[$field_doc:meta])* $field:ident: $type:ty),* $(,)? })+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+        pub struct $name {
+            /// The enrollment as it is now.
+            pub enrollment: EnrollmentFacts,
+            $($(#[$field_doc])* pub $field: $type,)*
+        }
+
+        impl Event for $name {
+            const TYPE: &'static str = $kind;
+            fn subject(&self) -> String {
+                self.enrollment.enrollment_id.to_string()
+            }
+        }
+    )+};
+}
+
+told! {
+    /// Someone has a seat now.
+    Confirmed("enrollments.confirmed.v1") {
+        /// Whether they had waited for it.
+        promoted: bool,
+        /// Since when they have it.
+        confirmed_at: Timestamp,
+    }
+    /// Someone waits for a seat.
+    Waitlisted("enrollments.waitlisted.v1") {
+        /// Their place in the queue when they joined it: 1 is next.
+        position: u32,
+    }
+    /// Someone asks an instructor for a seat.
+    Requested("enrollments.requested.v1") {}
+    /// An instructor refused a request.
+    Rejected("enrollments.rejected.v1") {
+        /// What the instructor wrote.
+        note: Option<String>,
+    }
+    /// Someone has left, or lost their seat with the section.
+    Cancelled("enrollments.cancelled.v1") {
+        /// Why.
+        why: CancelReason,
+    }
+}
+
+/// How full a section is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Seats {
+    /// The section.
+    pub section_id: SectionId,
+    /// How many have a seat.
+    pub seats_taken: u32,
+    /// How many wait for one.
+    pub waitlist_length: u32,
+}
+
+/// Get how full some sections are, between domains. A section that nobody
+/// has enrolled in may be missing from the answer.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GetSeats {
+    /// The sections.
+    pub section_ids: Vec<SectionId>,
+}
+
+/// How full some sections are.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct SeatsOfSections {
+    /// Those that are known, in no order.
+    pub sections: Vec<Seats>,
+}
+
+impl Endpoint for GetSeats {
+    const OPERATION: &'static str = "enrollments.get_seats";
+    const ROUTE: Route = Route::act("/internal/enrollments/get-seats");
+    type Response = SeatsOfSections;
+}
+
+/// Learn at once what has changed about a section, between domains: the
+/// section's event says the same a little later.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LearnSection {
+    /// The section as it is now.
+    pub section: SectionFacts,
+    /// Its course as it is now.
+    pub course: CourseFacts,
+}
+
+impl Endpoint for LearnSection {
+    const OPERATION: &'static str = "enrollments.learn_section";
+    const ROUTE: Route = Route::act("/internal/enrollments/learn-section");
+    type Response = ();
+}
+
+/// Learn at once what has changed about a course, between domains.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LearnCourse {
+    /// The course as it is now.
+    pub course: CourseFacts,
+}
+
+impl Endpoint for LearnCourse {
+    const OPERATION: &'static str = "enrollments.learn_course";
+    const ROUTE: Route = Route::act("/internal/enrollments/learn-course");
+    type Response = ();
+}
+
+/// Fewer seats were asked for than are taken.
+pub const CAPACITY_BELOW_TAKEN: Problem = Problem::conflict(
+    "capacity-below-taken",
+    "More seats than that are taken already.",
+    "Ya hay más cupos ocupados que esos.",
+);
+
+/// Promise to give out no seat beyond a lower capacity, between domains.
+///
+/// A section's capacity is lowered in two steps, so that it is never below the
+/// seats that are taken: first this promise, which is refused if too many are
+/// taken; then the section's own change, which makes it the rule.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LimitSeats {
+    /// The section.
+    pub section_id: SectionId,
+    /// The most seats that may be taken.
+    pub most: u32,
+    /// The section's revision before the change: the promise ends with the next.
+    pub revision: u64,
+}
+
+impl Endpoint for LimitSeats {
+    const OPERATION: &'static str = "enrollments.limit_seats";
+    const ROUTE: Route = Route::act("/internal/enrollments/sections/{section_id}/limit-seats");
+    const PROBLEMS: &'static [Problem] = &[CAPACITY_BELOW_TAKEN];
+    type Response = ();
+}

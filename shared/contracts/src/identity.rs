@@ -1,0 +1,133 @@
+//! What the others may know of identity: who people are and how to reach them.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Endpoint, Event, Language, Problem, Route, TimeZone, Timestamp, UserId};
+
+/// What someone may do on the platform; everyone may learn.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Learns.
+    Student,
+    /// Makes courses and teaches them.
+    Instructor,
+    /// Runs the platform.
+    Admin,
+}
+
+/// How to write to a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Contact {
+    /// Who.
+    pub user_id: UserId,
+    /// The address to write to.
+    pub email: String,
+    /// What to call them.
+    pub name: String,
+    /// The language to write in.
+    pub locale: Language,
+    /// The zone to tell times in.
+    pub time_zone: TimeZone,
+    /// Grows with each change, so that an older one can't overwrite a newer one.
+    pub revision: u64,
+}
+
+/// There's no such user.
+pub const USER_NOT_FOUND: Problem =
+    Problem::not_found("user-not-found", "There is no such user.", "No existe ese usuario.");
+
+/// Get how to write to a person, between domains.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GetContact {
+    /// Who.
+    pub user_id: UserId,
+}
+
+impl Endpoint for GetContact {
+    const OPERATION: &'static str = "identity.get_contact";
+    const ROUTE: Route = Route::get("/internal/identity/contacts/{user_id}");
+    const PROBLEMS: &'static [Problem] = &[USER_NOT_FOUND];
+    type Response = Contact;
+}
+
+/// What a one-time code is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CodePurpose {
+    /// To show that an address is one's own.
+    VerifyEmail,
+    /// To choose a new password.
+    ResetPassword,
+}
+
+/// Someone asked for a one-time code that is to be mailed to them.
+///
+/// The code itself isn't in here, nor in any store: it is derived from the
+/// platform's secret and the code's id when the mail is written.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct CodeRequested {
+    /// The code to derive.
+    pub code_id: String,
+    /// What it is for.
+    pub purpose: CodePurpose,
+    /// Who gets it.
+    pub contact: Contact,
+    /// Until when it can be used.
+    pub expires_at: Timestamp,
+}
+
+impl Event for CodeRequested {
+    const TYPE: &'static str = "identity.code_requested.v1";
+    fn subject(&self) -> String {
+        self.contact.user_id.to_string()
+    }
+}
+
+/// Someone registered with an address that has an account already.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct RegistrationRepeated {
+    /// The account's owner, who is told.
+    pub contact: Contact,
+}
+
+impl Event for RegistrationRepeated {
+    const TYPE: &'static str = "identity.registration_repeated.v1";
+    fn subject(&self) -> String {
+        self.contact.user_id.to_string()
+    }
+}
+
+/// A person is new here, or what is known of them has changed.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct ContactChanged {
+    /// How to write to them now.
+    pub contact: Contact,
+}
+
+impl Event for ContactChanged {
+    const TYPE: &'static str = "identity.contact_changed.v1";
+    fn subject(&self) -> String {
+        self.contact.user_id.to_string()
+    }
+}
+
+/// A password was changed, and every session of its owner ended.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct PasswordChanged {
+    /// Who is told.
+    pub contact: Contact,
+    /// When.
+    pub changed_at: Timestamp,
+}
+
+impl Event for PasswordChanged {
+    const TYPE: &'static str = "identity.password_changed.v1";
+    fn subject(&self) -> String {
+        self.contact.user_id.to_string()
+    }
+}
