@@ -1,0 +1,323 @@
+//! Batches: requests that would fight for one document are decided together.
+//!
+//! A seat's document can be written once at a time. Of a hundred people who
+//! want a seat at once, ninety-nine would lose the race, read again and lose
+//! again. So requests of one *lane* (a section, say) wait for each other: while
+//! one batch is being committed the next gathers, and is then decided in the
+//! order of arrival, in one commit. Nobody waits for anybody when there's no
+//! crowd. It holds in one process; between processes the store's preconditions
+//! still decide.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use contracts::{Endpoint, Language};
+use tokio::sync::{Notify, oneshot};
+
+use crate::{
+    Changes, Conflict, Context, Envelope, Error, Ports, Result, System, Trace,
+    context::{Run, outbox_row},
+    domain::{ATTEMPTS, Incoming, Reply},
+    idempotency::{Entered, Keyed, is_definite},
+};
+
+/// A request whose batch is known from its fields.
+pub trait Batched: Endpoint {
+    /// Who is decided together.
+    fn lane(&self) -> String;
+    /// Whether it asks for the verdict alone: then it's answered with 200, and
+    /// nothing is changed or recorded.
+    fn is_dry_run(&self) -> bool {
+        false
+    }
+}
+
+/// One request of a batch.
+#[derive(Clone, Debug)]
+pub struct Call<C, E> {
+    /// Who asks.
+    pub caller: C,
+    /// What they ask.
+    pub request: E,
+}
+
+/// What a batch comes to: the changes that its requests share, and a verdict
+/// for each, in their order.
+pub struct Outcome<R> {
+    /// What is changed for all of them.
+    pub shared: Changes,
+    /// The answer and the changes of each, or its refusal.
+    pub verdicts: Vec<Result<(R, Changes)>>,
+}
+
+/// The most requests that are decided at once: each may write three documents,
+/// and a commit takes 500.
+const MOST: usize = 120;
+
+/// How long a batch waits for as many as the last one had.
+const PATIENCE: Duration = Duration::from_millis(2);
+
+type Future<T> = std::pin::Pin<Box<dyn std::future::Future<Output = T> + Send>>;
+/// Decides a batch.
+pub(crate) type Decide<C, E> = dyn Fn(Context<System>, Vec<Call<C, E>>) -> Future<Result<Outcome<<E as Endpoint>::Response>>>
+    + Send
+    + Sync;
+
+/// The lanes of an operation.
+pub(crate) struct Lanes<C, E: Endpoint> {
+    open: Mutex<HashMap<String, Lane<C, E>>>,
+    decide: Box<Decide<C, E>>,
+    domain: &'static str,
+}
+
+struct Lane<C, E> {
+    waiting: Vec<Waiting<C, E>>,
+    arrived: Arc<Notify>,
+}
+
+/// A request that waits for its batch.
+pub(crate) struct Waiting<C, E> {
+    pub(crate) call: Call<C, E>,
+    pub(crate) language: Language,
+    pub(crate) trace: Trace,
+    pub(crate) keyed: Option<Arc<Keyed>>,
+    /// Kept here, so that the request counts as running though its client has gone.
+    pub(crate) entered: Option<Entered>,
+    pub(crate) reply: oneshot::Sender<Result<Reply>>,
+}
+
+impl<C, E> Lanes<C, E>
+where
+    C: Clone + Send + Sync + 'static,
+    E: Batched,
+{
+    pub(crate) fn new(domain: &'static str, decide: Box<Decide<C, E>>) -> Self {
+        Self { open: Mutex::default(), decide, domain }
+    }
+
+    /// Has a request decided with those of its lane.
+    pub(crate) async fn join(
+        self: &Arc<Self>,
+        ports: Arc<Ports>,
+        call: Call<C, E>,
+        incoming: Incoming,
+        keyed: Option<Arc<Keyed>>,
+        entered: Option<Entered>,
+    ) -> Result<Reply> {
+        let lane = call.request.lane();
+        let (reply, answer) = oneshot::channel();
+        let Incoming { language, trace, .. } = incoming;
+        let waiting = Waiting { call, language, trace, keyed, entered, reply };
+        let first = {
+            let mut lanes = self.open.lock().expect("no holder panics");
+            let first = !lanes.contains_key(&lane);
+            let lane = lanes
+                .entry(lane.clone())
+                .or_insert_with(|| Lane { waiting: Vec::new(), arrived: Arc::new(Notify::new()) });
+            lane.waiting.push(waiting);
+            lane.arrived.notify_one();
+            first
+        };
+        if first {
+            let driver = Driver { lanes: self.clone(), lane, ports, closed: false };
+            // A task of its own: it must finish though the first client hangs up.
+            crate::spawn(driver.drive());
+        }
+        answer.await.map_err(|_| anyhow::anyhow!("{}: the batch was lost", E::OPERATION))?
+    }
+}
+
+/// Decides the batches of one lane until nobody waits.
+struct Driver<C, E: Endpoint> {
+    lanes: Arc<Lanes<C, E>>,
+    lane: String,
+    ports: Arc<Ports>,
+    /// Whether the lane was closed: another driver may have opened it again.
+    closed: bool,
+}
+
+impl<C, E: Endpoint> Drop for Driver<C, E> {
+    /// After a panic: whoever still waits is told so by their dropped channel.
+    fn drop(&mut self) {
+        if !self.closed {
+            self.lanes.open.lock().expect("no holder panics").remove(&self.lane);
+        }
+    }
+}
+
+impl<C, E> Driver<C, E>
+where
+    C: Clone + Send + Sync + 'static,
+    E: Batched,
+{
+    async fn drive(mut self) {
+        let mut last = 0;
+        while let Some(batch) = self.gather(last).await {
+            last = batch.len();
+            self.decide(batch).await;
+        }
+    }
+
+    /// The next batch: nothing if nobody waits, and then the lane is closed.
+    async fn gather(&mut self, last: usize) -> Option<Vec<Waiting<C, E>>> {
+        if last > 1 {
+            // Those who were just answered come back for more, as crowds do.
+            let enough = async {
+                while self.waiting() < last.min(MOST) {
+                    self.arrived()?.notified().await;
+                }
+                Some(())
+            };
+            let _out_of_patience = tokio::time::timeout(PATIENCE, enough).await;
+        }
+        let mut lanes = self.lanes.open.lock().expect("no holder panics");
+        let lane = lanes.get_mut(&self.lane)?;
+        if lane.waiting.is_empty() {
+            lanes.remove(&self.lane);
+            self.closed = true;
+            return None;
+        }
+        let count = lane.waiting.len().min(MOST);
+        Some(lane.waiting.drain(..count).collect())
+    }
+
+    fn waiting(&self) -> usize {
+        let lanes = self.lanes.open.lock().expect("no holder panics");
+        lanes.get(&self.lane).map_or(0, |lane| lane.waiting.len())
+    }
+
+    fn arrived(&self) -> Option<Arc<Notify>> {
+        let lanes = self.lanes.open.lock().expect("no holder panics");
+        lanes.get(&self.lane).map(|lane| lane.arrived.clone())
+    }
+
+    /// Decides a batch, again while others win the race for its documents.
+    async fn decide(&self, mut batch: Vec<Waiting<C, E>>) {
+        for attempt in 1..=ATTEMPTS {
+            match self.attempt(&batch).await {
+                Ok(replies) => {
+                    for (waiting, reply) in batch.into_iter().zip(replies) {
+                        drop(waiting.entered);
+                        let _gone = waiting.reply.send(Ok(reply));
+                    }
+                    return;
+                }
+                Err(Error::Stale(_)) if attempt < ATTEMPTS => {
+                    crate::domain::pause(attempt, &*self.ports.random).await;
+                    batch = self.without_answered(batch).await;
+                }
+                Err(error) => {
+                    let say = |waiting: &Waiting<C, E>, error: Error| {
+                        Reply::refused(error.into_refusal(), waiting.language, &waiting.trace)
+                    };
+                    if let Error::Internal(error) = &error {
+                        crate::serve::log_internal(E::OPERATION, error);
+                    }
+                    let unavailable = !matches!(error, Error::Internal(_));
+                    for waiting in batch {
+                        let error = if unavailable {
+                            Error::Unavailable(1)
+                        } else {
+                            Error::Internal(anyhow::anyhow!("logged once"))
+                        };
+                        let reply = say(&waiting, error);
+                        let _gone = waiting.reply.send(Ok(reply));
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// After a lost race: those whose record another process has made get that answer.
+    async fn without_answered(&self, batch: Vec<Waiting<C, E>>) -> Vec<Waiting<C, E>> {
+        let mut left = Vec::with_capacity(batch.len());
+        for waiting in batch {
+            let earlier = match &waiting.keyed {
+                Some(keyed) => keyed.earlier(&*self.ports.store).await,
+                None => Ok(None),
+            };
+            match earlier.transpose() {
+                Some(answered) => {
+                    let _gone = waiting.reply.send(answered);
+                }
+                None => left.push(waiting),
+            }
+        }
+        left
+    }
+
+    async fn attempt(&self, batch: &[Waiting<C, E>]) -> Result<Vec<Reply>> {
+        let Some(first) = batch.first() else { return Ok(Vec::new()) };
+        let context = self.context(&first.trace);
+        let now = context.now;
+        let calls = batch.iter().map(|waiting| waiting.call.clone()).collect();
+        let outcome = (self.lanes.decide)(context, calls).await?;
+        assert_eq!(outcome.verdicts.len(), batch.len(), "{}: a verdict for each", E::OPERATION);
+
+        let (mut writes, mut events, mut replies) = (Vec::new(), Vec::new(), Vec::new());
+        let mut add = |changes: Changes, trace: &Trace| {
+            let told = self.run(trace).envelopes(changes.announcements, now);
+            writes.extend(changes.writes);
+            writes.extend(told.iter().map(outbox_row));
+            events.extend::<Vec<Envelope>>(told);
+        };
+        add(outcome.shared, &first.trace);
+        let mut records = Vec::new();
+        for (waiting, verdict) in batch.iter().zip(outcome.verdicts) {
+            let reply = match verdict {
+                Ok((response, changes)) => {
+                    let dry = waiting.call.request.is_dry_run();
+                    debug_assert!(!dry || changes.is_empty(), "a dry run changes nothing");
+                    add(changes, &waiting.trace);
+                    Reply::json(if dry { 200 } else { E::ROUTE.status }, &response)?
+                }
+                Err(Error::Refused(refusal)) => {
+                    crate::domain::assert_declared::<E>(&refusal);
+                    Reply::refused(*refusal, waiting.language, &waiting.trace)
+                }
+                Err(other) => return Err(other),
+            };
+            if let Some(keyed) = &waiting.keyed
+                && is_definite(&reply)
+            {
+                records.push(keyed.record(&reply, now));
+            }
+            replies.push(reply);
+        }
+        writes.extend(records);
+        if !writes.is_empty() {
+            match self.ports.store.commit(writes).await? {
+                Ok(()) => {}
+                Err(Conflict(key)) => return Err(Error::Stale(key)),
+            }
+        }
+        if !events.is_empty() {
+            self.ports.bus.committed(self.lanes.domain, &events).await;
+        }
+        Ok(replies)
+    }
+
+    fn context(&self, trace: &Trace) -> Context<System> {
+        Context {
+            caller: System::new(),
+            now: self.ports.clock.now(),
+            language: Language::En,
+            run: Arc::new(self.run(trace)),
+        }
+    }
+
+    fn run(&self, trace: &Trace) -> Run {
+        Run {
+            ports: self.ports.clone(),
+            domain: self.lanes.domain,
+            trace: trace.clone(),
+            keyed: None,
+            status: E::ROUTE.status,
+            cause: None,
+        }
+    }
+}

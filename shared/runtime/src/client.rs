@@ -1,0 +1,64 @@
+//! Asking another domain: an endpoint, sent where it is answered.
+
+use std::borrow::Cow;
+
+use anyhow::Context as _;
+use async_trait::async_trait;
+use axum::body::Bytes;
+use contracts::{Endpoint, ProblemDetails, Route};
+
+use crate::{Error, Refusal, Result, Trace, decode};
+
+/// The port: a way to reach an operation by its id.
+#[async_trait]
+pub trait Client: Send + Sync + 'static {
+    /// Sends a request as the platform itself; gives back the status and the body.
+    async fn send(&self, request: Outgoing, trace: &Trace) -> anyhow::Result<(u16, Bytes)>;
+}
+
+/// A request on its way out.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// The operation's id.
+    pub operation: &'static str,
+    /// Where it goes.
+    pub route: Route,
+    /// The fields of the path.
+    pub path: Vec<(Cow<'static, str>, String)>,
+    /// The query, encoded.
+    pub query: String,
+    /// The JSON body; empty if the method has none.
+    pub body: Bytes,
+}
+
+impl Outgoing {
+    /// The request itself, for whoever answers it without HTTP between.
+    pub fn read<E: Endpoint>(&self) -> Result<E> {
+        let Self { path, query, body, .. } = self;
+        decode::decode(decode::Parts { bound: path, query, body })
+    }
+}
+
+pub(crate) async fn call<E: Endpoint>(
+    client: &dyn Client,
+    request: &E,
+    trace: &Trace,
+) -> Result<E::Response> {
+    let outgoing = decode::encode(request)?;
+    let (status, body) = client.send(outgoing, trace).await?;
+    // An operation without an answer says so with an empty body.
+    let body: &[u8] = if body.is_empty() { b"null" } else { &body };
+    if status < 300 {
+        return Ok(serde_json::from_slice(body).context(E::OPERATION)?);
+    }
+    // Another domain's refusal is ours to pass on only if it is declared.
+    let details: ProblemDetails = serde_json::from_slice(body)
+        .with_context(|| format!("{} answered {status} without a problem", E::OPERATION))?;
+    match E::PROBLEMS.iter().find(|problem| problem.reason == details.reason) {
+        Some(problem) => Err(Refusal::passed_on(*problem, details).into()),
+        None if status == 503 => Err(Error::Unavailable(1)),
+        None => {
+            Err(anyhow::anyhow!("{} answered {status}: {}", E::OPERATION, details.reason).into())
+        }
+    }
+}

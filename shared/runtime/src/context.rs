@@ -1,0 +1,289 @@
+//! What a function may touch, and how it commits.
+
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use contracts::{Endpoint, Language, Page, PageSize, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    Changes, Conflict, Cursor, Document, Envelope, Error, Key, Keyring, Mail, Ports, Query, Random,
+    Refusal, Result, Secret, Settings, Stored, Trace, Write,
+    domain::Reply,
+    idempotency::Keyed,
+    problems::{ETAG_REQUIRED, INVALID_PAGE_TOKEN, STALE_ETAG},
+};
+
+/// One run of a function: who called it, when, and what it may touch.
+#[derive(Clone)]
+pub struct Context<C> {
+    /// Who called.
+    pub caller: C,
+    /// When.
+    pub now: Timestamp,
+    /// The language to speak to them.
+    pub language: Language,
+    pub(crate) run: Arc<Run>,
+}
+
+/// What the runtime knows of a run, and functions needn't.
+pub(crate) struct Run {
+    pub(crate) ports: Arc<Ports>,
+    pub(crate) domain: &'static str,
+    pub(crate) trace: Trace,
+    /// The request's idempotency key.
+    pub(crate) keyed: Option<Arc<Keyed>>,
+    /// The status of the operation's success.
+    pub(crate) status: u16,
+    /// The event that a subscriber handles.
+    pub(crate) cause: Option<Cause>,
+}
+
+/// The event that a subscriber handles, and who handles it.
+#[derive(Clone, Debug)]
+pub(crate) struct Cause {
+    pub(crate) function: String,
+    pub(crate) event_id: String,
+    pub(crate) correlation_id: String,
+}
+
+/// An event that a subscriber has handled: it isn't handled again.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Handled {
+    id: String,
+    expires_at: Timestamp,
+}
+
+impl Document for Handled {
+    const COLLECTION: &'static str = "inbox";
+    const EXPIRES: Option<&'static str> = Some("expires_at");
+    fn key(&self) -> String {
+        self.id.clone()
+    }
+}
+
+/// How long an event is remembered as handled: longer than any bus keeps it.
+const HANDLED_SECONDS: i64 = 31 * 24 * 60 * 60;
+
+impl<C> Context<C> {
+    /// Reads a document.
+    pub async fn get<D: Document>(&self, id: &str) -> Result<Option<Stored<D>>> {
+        let record = self.run.ports.store.get(&Key::of::<D>(id)).await?;
+        Ok(record.map(Stored::read).transpose()?)
+    }
+
+    /// Reads several documents, at once where the store can; in the order of their ids.
+    pub async fn get_all<D: Document>(&self, ids: &[String]) -> Result<Vec<Option<Stored<D>>>> {
+        futures_util::future::try_join_all(ids.iter().map(|id| self.get::<D>(id))).await
+    }
+
+    /// Reads documents, and where to go on if there are more.
+    pub async fn query<D: Document>(
+        &self,
+        query: &Query,
+    ) -> Result<(Vec<Stored<D>>, Option<Cursor>)> {
+        let rows = self.run.ports.store.query(query).await?;
+        let documents =
+            rows.records.into_iter().map(Stored::read).collect::<anyhow::Result<_>>()?;
+        Ok((documents, rows.next))
+    }
+
+    /// Counts what a query would find.
+    pub async fn count(&self, query: &Query) -> Result<u64> {
+        Ok(self.run.ports.store.count(query).await?)
+    }
+
+    /// Reads one page of a list, from where its token says.
+    pub async fn page<D: Document>(
+        &self,
+        query: Query,
+        size: PageSize,
+        token: Option<&str>,
+    ) -> Result<Page<Stored<D>>> {
+        let after = token.map(|token| place(&query, token)).transpose()?;
+        let query = query.limit(size.get()).after(after);
+        let (items, next) = self.query(&query).await?;
+        Ok(Page { items, next_page_token: next.map(|next| page_token(&query, &next)) })
+    }
+
+    /// Makes the changes, all or none, and has the bus tell their events.
+    ///
+    /// In a subscriber the event that it handles is marked as handled in the
+    /// same commit, so that it takes effect once.
+    pub async fn commit(&self, changes: Changes) -> Result<()> {
+        debug_assert!(
+            self.run.keyed.is_none(),
+            "a POST that changes something answers with `cx.answer`, so that a repeat is safe"
+        );
+        self.write(changes, None).await
+    }
+
+    /// Makes the changes and records the answer in the same commit, so that the
+    /// same request with the same idempotency key gets it again.
+    pub async fn answer<R: Serialize>(&self, changes: Changes, response: R) -> Result<R> {
+        let record = match &self.run.keyed {
+            Some(keyed) => {
+                let reply = Reply::json(self.run.status, &response)?;
+                Some(keyed.record(&reply, self.now))
+            }
+            None => None,
+        };
+        self.write(changes, record).await?;
+        Ok(response)
+    }
+
+    /// Makes a part of the changes of a long piece of work, which can be begun
+    /// again: the event that it's for isn't marked as handled.
+    pub async fn commit_part(&self, changes: Changes) -> Result<()> {
+        self.write_all(changes, None, None).await
+    }
+
+    async fn write(&self, changes: Changes, record: Option<Write>) -> Result<()> {
+        let handled = self.run.cause.as_ref().map(|cause| Handled {
+            id: crate::ports::derived_id(&[&cause.function, &cause.event_id]),
+            expires_at: self.now.plus_seconds(HANDLED_SECONDS),
+        });
+        self.write_all(changes, record, handled).await
+    }
+
+    async fn write_all(
+        &self,
+        changes: Changes,
+        record: Option<Write>,
+        handled: Option<Handled>,
+    ) -> Result<()> {
+        let Changes { mut writes, announcements } = changes;
+        let events = self.run.envelopes(announcements, self.now);
+        writes.extend(events.iter().map(outbox_row));
+        writes.extend(record);
+        if let Some(handled) = &handled {
+            let body = serde_json::to_string(handled).map_err(anyhow::Error::from)?;
+            writes.push(Write::Create(Key::of::<Handled>(handled.key()), body));
+        }
+        if writes.is_empty() {
+            return Ok(());
+        }
+        match self.run.ports.store.commit(writes).await? {
+            Ok(()) => {}
+            Err(Conflict(key)) if key.collection == Handled::COLLECTION => {
+                return Err(Error::Repeated);
+            }
+            Err(Conflict(key)) => return Err(Error::Stale(key)),
+        }
+        if !events.is_empty() {
+            self.run.ports.bus.committed(self.run.domain, &events).await;
+        }
+        Ok(())
+    }
+
+    /// Asks another domain.
+    pub async fn call<E: Endpoint>(&self, request: E) -> Result<E::Response> {
+        crate::client::call(&*self.run.ports.client, &request, &self.run.trace).await
+    }
+
+    /// What takes mail.
+    pub fn mail(&self) -> &dyn Mail {
+        &*self.run.ports.mail
+    }
+
+    /// What signs access tokens.
+    pub fn keyring(&self) -> &dyn Keyring {
+        &*self.run.ports.keyring
+    }
+
+    /// Randomness.
+    pub fn random(&self) -> &dyn Random {
+        &*self.run.ports.random
+    }
+
+    /// The platform's secret.
+    pub fn secret(&self) -> &Secret {
+        &self.run.ports.secret
+    }
+
+    /// What the platform's operator has set.
+    pub fn settings(&self) -> &Settings {
+        &self.run.ports.settings
+    }
+
+    /// The time now, in a run that may take long; `cx.now` is when it began.
+    pub fn clock(&self) -> Timestamp {
+        self.run.ports.clock.now()
+    }
+
+    /// Checks that the caller has seen the current version of what they change.
+    pub fn expect_etag(&self, current: &str, seen: Option<&str>) -> Result<()> {
+        let seen = seen.ok_or(ETAG_REQUIRED)?;
+        if seen == "*" || seen.trim_start_matches("W/").trim_matches('"') == current {
+            return Ok(());
+        }
+        let (en, es) =
+            (format!("It is at etag {current} now."), format!("Ahora está en el etag {current}."));
+        Err(Refusal::of(STALE_ETAG).because(en, es).into())
+    }
+}
+
+impl Run {
+    /// The events as they are kept and sent.
+    pub(crate) fn envelopes(
+        &self,
+        announcements: Vec<crate::outbox::Announcement>,
+        now: Timestamp,
+    ) -> Vec<Envelope> {
+        let cause = self.cause.as_ref();
+        let causation_id = cause.map_or(&self.trace.span_id, |cause| &cause.event_id);
+        let correlation_id = cause.map_or(&self.trace.trace_id, |cause| &cause.correlation_id);
+        let envelope = |announcement: crate::outbox::Announcement| Envelope {
+            id: self.ports.random.id(),
+            kind: announcement.kind.to_owned(),
+            source: self.domain.to_owned(),
+            subject: announcement.subject,
+            emitted_at: now,
+            traceparent: self.trace.traceparent(),
+            correlation_id: correlation_id.clone(),
+            causation_id: causation_id.clone(),
+            data: announcement.data,
+        };
+        announcements.into_iter().map(envelope).collect()
+    }
+}
+
+/// The write that puts an event into the outbox.
+pub(crate) fn outbox_row(event: &Envelope) -> Write {
+    let body = serde_json::to_string(event).expect("envelopes are JSON");
+    Write::Create(Key::of::<Envelope>(event.id.clone()), body)
+}
+
+/// A place in a list as an opaque token, bound to the list.
+pub fn page_token(query: &Query, place: &Cursor) -> String {
+    let token = (&place.value, &place.id, checksum(query, place));
+    let json = serde_json::to_vec(&token).expect("cursors are JSON");
+    BASE64_URL_SAFE_NO_PAD.encode(json)
+}
+
+/// The place that a token means, if it's a token of this list.
+pub fn place(query: &Query, token: &str) -> Result<Cursor> {
+    let read = || {
+        let json = BASE64_URL_SAFE_NO_PAD.decode(token).ok()?;
+        let (value, id, sum): (Value, String, String) = serde_json::from_slice(&json).ok()?;
+        let place = Cursor { value, id };
+        (sum == checksum(query, &place)).then_some(place)
+    };
+    if token.len() > 4096 {
+        return Err(INVALID_PAGE_TOKEN.into());
+    }
+    read().ok_or_else(|| INVALID_PAGE_TOKEN.into())
+}
+
+/// Binds a place to its list. It guards against mistakes, not against forgers:
+/// a forged place only begins elsewhere in what the caller may read anyway.
+fn checksum(query: &Query, place: &Cursor) -> String {
+    let Query { collection, equals, contains, order, direction, at_most, at_least, .. } = query;
+    let list = format!(
+        "{collection} {equals:?} {contains:?} {order} {direction:?} {at_most:?} {at_least:?} {place:?}"
+    );
+    let hash = digest::digest(&digest::SHA256, list.as_bytes());
+    BASE64_URL_SAFE_NO_PAD.encode(&hash.as_ref()[..9])
+}

@@ -1,0 +1,467 @@
+//! A domain: its functions, its events, its documents, as its `lib.rs` declares
+//! them.
+//!
+//! All that must be known of a function, its types say. Here the types end: a
+//! function becomes a boxed one from a request's parts to a reply, so that what
+//! serves functions is compiled once, not once for each.
+
+use std::{borrow::Cow, future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use axum::body::Bytes;
+use contracts::{Endpoint, Event, Idempotency, Language, Problem, Rate, Route};
+use schemars::{Schema, SchemaGenerator};
+use serde::Serialize;
+
+use crate::{
+    Access, Batched, Call, Caller, Collection, Conflict, Context, Document, Envelope, Error,
+    Outcome, Ports, Random, Refusal, Result, System, Trace,
+    batch::Lanes,
+    caller::Origin,
+    context::{Cause, Handled, Run as ContextRun},
+    decode::{Parts, decode},
+    idempotency::{self, Keyed, Running, is_definite},
+};
+
+/// A domain, as its `lib.rs` declares it.
+pub struct Domain {
+    /// Its name.
+    pub name: &'static str,
+    /// Its functions, in the order of the table of contents.
+    pub functions: Vec<Function>,
+    /// The events that it emits.
+    pub events: Vec<EventType>,
+    /// The collections that it owns.
+    pub collections: Vec<Collection>,
+}
+
+/// A function: one deployable unit.
+pub struct Function {
+    /// Its id: `domain.name`.
+    pub id: String,
+    /// Who may call it.
+    pub access: Access,
+    /// What runs it.
+    pub trigger: Trigger,
+}
+
+/// What runs a function, and how.
+pub enum Trigger {
+    /// A request.
+    Http(Operation),
+    /// An event of this type.
+    Event(Subscription),
+    /// The clock.
+    Schedule(Schedule),
+}
+
+/// An event, as the documents describe it.
+pub struct EventType {
+    /// Its type: `domain.fact.vN`.
+    pub kind: &'static str,
+    /// Its schema.
+    pub schema: fn(&mut SchemaGenerator) -> Schema,
+}
+
+/// A function that requests run.
+pub struct Operation {
+    /// Where it is.
+    pub route: Route,
+    /// What it may refuse.
+    pub problems: &'static [Problem],
+    /// What an `Idempotency-Key` does.
+    pub idempotency: Idempotency,
+    /// How often one may ask.
+    pub rate: Rate,
+    /// The request's schema.
+    pub request: fn(&mut SchemaGenerator) -> Schema,
+    /// The response's schema.
+    pub response: fn(&mut SchemaGenerator) -> Schema,
+    /// Whether it answers with nothing.
+    pub answers_nothing: bool,
+    pub(crate) run: Arc<RunOperation>,
+}
+
+/// A function that events run.
+pub struct Subscription {
+    /// The event's type.
+    pub kind: &'static str,
+    pub(crate) run: Arc<RunSubscriber>,
+}
+
+/// A function that the clock runs.
+pub struct Schedule {
+    /// When, as a cron expression in UTC; a laptop runs every job each second.
+    pub cron: &'static str,
+    pub(crate) run: Arc<RunJob>,
+}
+
+/// Something that is done at certain times.
+pub trait Job: Default + Send + 'static {
+    /// The function's id: `domain.verb`.
+    const NAME: &'static str;
+    /// When, as a cron expression, in UTC.
+    const SCHEDULE: &'static str;
+}
+
+/// A request as it arrives, its caller known.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    /// The fields of the path, and `etag` if there's an `If-Match`.
+    pub bound: Vec<(Cow<'static, str>, String)>,
+    /// The query, still encoded.
+    pub query: String,
+    /// The body.
+    pub body: Bytes,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// The language to answer in.
+    pub language: Language,
+    /// The trace that it belongs to.
+    pub trace: Trace,
+    /// The `Idempotency-Key`.
+    pub idempotency_key: Option<String>,
+}
+
+/// What a request comes to.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The JSON; empty if there's nothing to say.
+    pub body: Bytes,
+    /// Whether it's an earlier answer, given again.
+    pub replayed: bool,
+    /// In how many seconds it may work.
+    pub retry_after: Option<u32>,
+    /// The problem's name, if it's a refusal.
+    pub problem: Option<&'static str>,
+}
+
+impl Reply {
+    pub(crate) const fn new(status: u16, body: Bytes) -> Self {
+        Self { status, body, replayed: false, retry_after: None, problem: None }
+    }
+
+    /// An answer.
+    pub(crate) fn json(status: u16, response: &impl Serialize) -> Result<Self> {
+        let body = serde_json::to_vec(response).context("answers are JSON")?;
+        // `()` is null, and null is nothing.
+        let body = if body == b"null" { Vec::new() } else { body };
+        Ok(Self::new(status, body.into()))
+    }
+
+    /// A refusal.
+    pub(crate) fn refused(refusal: Refusal, language: Language, trace: &Trace) -> Self {
+        let (retry_after, problem) = (refusal.retry_after_seconds(), Some(refusal.problem.reason));
+        let details = refusal.into_details(language, &trace.trace_id);
+        let body = serde_json::to_vec(&details).expect("problems are JSON");
+        Self { retry_after, problem, ..Self::new(details.status, body.into()) }
+    }
+}
+
+type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+pub(crate) type RunOperation = dyn Fn(Arc<Ports>, Incoming) -> Boxed<Result<Reply>> + Send + Sync;
+pub(crate) type RunSubscriber =
+    dyn Fn(Arc<Ports>, Arc<Envelope>) -> Boxed<Result<()>> + Send + Sync;
+pub(crate) type RunJob = dyn Fn(Arc<Ports>, Trace) -> Boxed<Result<()>> + Send + Sync;
+
+/// How often a function is run until it wins the race for its documents.
+pub(crate) const ATTEMPTS: u32 = 12;
+
+impl Domain {
+    /// A domain with nothing in it but what every domain has: outbox, inbox
+    /// and the answers that were given.
+    pub fn new(name: &'static str) -> Self {
+        let own =
+            [Collection::of::<Envelope>(), Collection::of::<Handled>(), idempotency::COLLECTION];
+        Self { name, functions: Vec::new(), events: Vec::new(), collections: own.to_vec() }
+    }
+
+    /// Adds a collection.
+    #[must_use]
+    pub fn collection<D: Document>(mut self) -> Self {
+        self.collections.push(Collection::of::<D>());
+        self
+    }
+
+    /// Adds an event that the domain emits.
+    #[must_use]
+    pub fn event<E: Event>(mut self) -> Self {
+        let schema = SchemaGenerator::subschema_for::<E>;
+        self.events.push(EventType { kind: E::TYPE, schema });
+        self
+    }
+
+    /// Adds an operation.
+    #[must_use]
+    pub fn operation<C, E, F, Fut>(self, run: F) -> Self
+    where
+        C: Caller,
+        E: Endpoint,
+        F: Fn(Context<C>, E) -> Fut + Copy + Send + Sync + 'static,
+        Fut: Future<Output = Result<E::Response>> + Send + 'static,
+    {
+        let (domain, running) = (self.name, Arc::new(Running::default()));
+        let run = move |ports: Arc<Ports>, incoming: Incoming| -> Boxed<Result<Reply>> {
+            let running = running.clone();
+            Box::pin(async move {
+                let caller = C::admit(&incoming.origin)?;
+                let request: E = decode(incoming.parts())?;
+                let keyed = Keyed::of::<E>(&incoming)?.map(Arc::new);
+                let _entered = match &keyed {
+                    None => None,
+                    Some(keyed) => {
+                        let entered = running.enter(keyed)?;
+                        if let Some(reply) = keyed.earlier(&*ports.store).await? {
+                            return Ok(reply);
+                        }
+                        Some(entered)
+                    }
+                };
+                let attempt = |attempt: u32| {
+                    let (caller, request) = (caller.clone(), request.clone());
+                    let context = Context {
+                        caller,
+                        now: ports.clock.now(),
+                        language: incoming.language,
+                        run: Arc::new(ContextRun {
+                            ports: ports.clone(),
+                            domain,
+                            trace: incoming.trace.clone(),
+                            keyed: keyed.clone(),
+                            status: E::ROUTE.status,
+                            cause: None,
+                        }),
+                    };
+                    let (ports, keyed) = (ports.clone(), keyed.clone());
+                    async move {
+                        if attempt > 1
+                            && let Some(keyed) = &keyed
+                            && let Some(reply) = keyed.earlier(&*ports.store).await?
+                        {
+                            return Ok(reply);
+                        }
+                        let response = run(context, request).await?;
+                        Reply::json(E::ROUTE.status, &response)
+                    }
+                };
+                match until_it_wins(&*ports.random, attempt).await {
+                    Err(Error::Refused(refusal)) => {
+                        assert_declared::<E>(&refusal);
+                        refuse(*refusal, &incoming, keyed.as_deref(), &ports).await
+                    }
+                    other => other,
+                }
+            })
+        };
+        self.add::<C, E>(Arc::new(run))
+    }
+
+    /// Adds an operation whose requests are decided together with those that
+    /// would fight with them for the same documents.
+    #[must_use]
+    pub fn batch<C, E, F, Fut>(self, run: F) -> Self
+    where
+        C: Caller,
+        E: Batched,
+        F: Fn(Context<System>, Vec<Call<C, E>>) -> Fut + Copy + Send + Sync + 'static,
+        Fut: Future<Output = Result<Outcome<E::Response>>> + Send + 'static,
+    {
+        let running = Arc::new(Running::default());
+        let decide = Box::new(move |context, calls| -> Boxed<_> { Box::pin(run(context, calls)) });
+        let lanes = Arc::new(Lanes::<C, E>::new(self.name, decide));
+        let run = move |ports: Arc<Ports>, incoming: Incoming| -> Boxed<Result<Reply>> {
+            let (running, lanes) = (running.clone(), lanes.clone());
+            Box::pin(async move {
+                let caller = C::admit(&incoming.origin)?;
+                let request: E = decode(incoming.parts())?;
+                let keyed = if request.is_dry_run() { None } else { Keyed::of::<E>(&incoming)? };
+                let keyed = keyed.map(Arc::new);
+                let entered = keyed.as_ref().map(|keyed| running.enter(keyed)).transpose()?;
+                if let Some(keyed) = &keyed
+                    && let Some(reply) = keyed.earlier(&*ports.store).await?
+                {
+                    return Ok(reply);
+                }
+                lanes.join(ports, Call { caller, request }, incoming, keyed, entered).await
+            })
+        };
+        self.add::<C, E>(Arc::new(run))
+    }
+
+    fn add<C: Caller, E: Endpoint>(mut self, run: Arc<RunOperation>) -> Self {
+        let (domain, _) = E::OPERATION.split_once('.').expect("an operation's id is domain.verb");
+        assert_eq!(domain, self.name, "{} is declared by {}", E::OPERATION, self.name);
+        self.functions.push(Function {
+            id: E::OPERATION.to_owned(),
+            access: C::ACCESS,
+            trigger: Trigger::Http(Operation {
+                route: E::ROUTE,
+                problems: E::PROBLEMS,
+                idempotency: E::IDEMPOTENCY,
+                rate: E::RATE,
+                request: SchemaGenerator::subschema_for::<E>,
+                response: SchemaGenerator::subschema_for::<E::Response>,
+                answers_nothing: std::mem::size_of::<E::Response>() == 0,
+                run,
+            }),
+        });
+        self
+    }
+
+    /// Adds a subscriber. Its commit marks the event as handled, so that being
+    /// sent it twice changes nothing.
+    #[must_use]
+    pub fn subscriber<E, F, Fut>(mut self, run: F) -> Self
+    where
+        E: Event,
+        F: Fn(Context<System>, E) -> Fut + Copy + Send + Sync + 'static,
+        Fut: Future<Output = Result<()>> + Send + 'static,
+    {
+        let (fact, _version) = E::TYPE.rsplit_once('.').expect("an event is domain.fact.vN");
+        let (domain, id) = (self.name, format!("{}.on_{}", self.name, fact.replace('.', "_")));
+        let function = id.clone();
+        let run = move |ports: Arc<Ports>, envelope: Arc<Envelope>| -> Boxed<Result<()>> {
+            let function = function.clone();
+            Box::pin(async move {
+                let event: E = serde_json::from_str(envelope.data.get()).context(E::TYPE)?;
+                let attempt = |_| {
+                    let cause = Cause {
+                        function: function.clone(),
+                        event_id: envelope.id.clone(),
+                        correlation_id: envelope.correlation_id.clone(),
+                    };
+                    let trace = Trace::continued(Some(&envelope.traceparent), &*ports.random);
+                    let context = background(domain, &ports, trace, Some(cause));
+                    run(context, event.clone())
+                };
+                match until_it_wins(&*ports.random, attempt).await {
+                    Err(Error::Repeated) => Ok(()),
+                    other => other,
+                }
+            })
+        };
+        let trigger = Trigger::Event(Subscription { kind: E::TYPE, run: Arc::new(run) });
+        self.functions.push(Function { id, access: Access::System, trigger });
+        self
+    }
+
+    /// Adds a job.
+    #[must_use]
+    pub fn job<J, F, Fut>(mut self, run: F) -> Self
+    where
+        J: Job,
+        F: Fn(Context<System>, J) -> Fut + Copy + Send + Sync + 'static,
+        Fut: Future<Output = Result<()>> + Send + 'static,
+    {
+        let domain = self.name;
+        let run = move |ports: Arc<Ports>, trace: Trace| -> Boxed<Result<()>> {
+            Box::pin(async move {
+                let attempt =
+                    |_| run(background(domain, &ports, trace.clone(), None), J::default());
+                until_it_wins(&*ports.random, attempt).await
+            })
+        };
+        let trigger = Trigger::Schedule(Schedule { cron: J::SCHEDULE, run: Arc::new(run) });
+        self.functions.push(Function { id: J::NAME.to_owned(), access: Access::System, trigger });
+        self
+    }
+}
+
+impl Context<System> {
+    /// The context of something that the platform itself does in a domain, and
+    /// that is no function of it: a look at its documents, say.
+    pub fn of_platform(domain: &'static str, ports: &Arc<Ports>) -> Self {
+        background(domain, ports, Trace::continued(None, &*ports.random), None)
+    }
+}
+
+impl Incoming {
+    fn parts(&self) -> Parts<'_> {
+        Parts { bound: &self.bound, query: &self.query, body: &self.body }
+    }
+}
+
+/// The context of a function that no caller runs.
+fn background(
+    domain: &'static str,
+    ports: &Arc<Ports>,
+    trace: Trace,
+    cause: Option<Cause>,
+) -> Context<System> {
+    let run = ContextRun { ports: ports.clone(), domain, trace, keyed: None, status: 204, cause };
+    Context {
+        caller: System::new(),
+        now: ports.clock.now(),
+        language: Language::default(),
+        run: Arc::new(run),
+    }
+}
+
+/// Runs something again while it loses races. That is safe because nothing
+/// happens before the commit.
+async fn until_it_wins<T, Fut>(random: &dyn Random, run: impl Fn(u32) -> Fut) -> Result<T>
+where
+    Fut: Future<Output = Result<T>>,
+{
+    let mut attempt = 1;
+    loop {
+        match run(attempt).await {
+            Err(Error::Stale(_)) if attempt < ATTEMPTS => {
+                pause(attempt, random).await;
+                attempt += 1;
+            }
+            other => return other,
+        }
+    }
+}
+
+/// Waits a random while that grows with each lost race, so that rivals spread.
+pub(crate) async fn pause(attempt: u32, random: &dyn Random) {
+    if attempt < 2 {
+        return;
+    }
+    let mut bytes = [0; 2];
+    random.fill(&mut bytes);
+    let most_millis = 1_u64 << attempt.min(6);
+    let millis = u64::from(u16::from_le_bytes(bytes)) % most_millis;
+    tokio::time::sleep(Duration::from_millis(millis)).await;
+}
+
+/// Answers with a refusal, which is final for the key that it came with.
+async fn refuse(
+    refusal: Refusal,
+    incoming: &Incoming,
+    keyed: Option<&Keyed>,
+    ports: &Ports,
+) -> Result<Reply> {
+    let reply = Reply::refused(refusal, incoming.language, &incoming.trace);
+    if let Some(keyed) = keyed
+        && is_definite(&reply)
+    {
+        let record = keyed.record(&reply, ports.clock.now());
+        match ports.store.commit(vec![record]).await? {
+            Ok(()) => {}
+            // The same request has been answered meanwhile; that answer counts.
+            Err(Conflict(_)) => {
+                if let Some(earlier) = keyed.earlier(&*ports.store).await? {
+                    return Ok(earlier);
+                }
+            }
+        }
+    }
+    Ok(reply)
+}
+
+/// In tests, an undeclared refusal is a bug: the documents would lie.
+pub(crate) fn assert_declared<E: Endpoint>(refusal: &Refusal) {
+    for problem in refusal.problems() {
+        debug_assert!(
+            E::PROBLEMS.contains(problem) || crate::problems::ALL.contains(problem),
+            "{} refuses {} without declaring it",
+            E::OPERATION,
+            problem.reason,
+        );
+    }
+}

@@ -1,0 +1,143 @@
+//! A host: functions with their ports, ready to be run by a request, an event
+//! or the clock, whatever carries those.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use contracts::Timestamp;
+
+use crate::{
+    Domain, Envelope, Error, Function, Incoming, Ports, Reply, Result, Trace, Trigger,
+    problems::NO_SUCH_PATH,
+};
+
+/// Functions that are served in this process.
+#[derive(Clone)]
+pub struct Host {
+    functions: Arc<BTreeMap<String, Served>>,
+}
+
+/// A function, its ports, and how it has fared.
+pub struct Served {
+    /// The function.
+    pub function: Function,
+    /// Its domain.
+    pub domain: &'static str,
+    /// What it may touch.
+    pub ports: Arc<Ports>,
+    last_failure: Mutex<Option<Failure>>,
+}
+
+/// A fault of ours that a function ran into.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// When.
+    pub at: Timestamp,
+    /// What went wrong, for operators.
+    pub message: String,
+}
+
+impl Host {
+    /// Hosts the functions of some domains, each with its domain's ports; of
+    /// all of them, or of the one that is named.
+    ///
+    /// As in Google's Functions Framework, `FUNCTION_TARGET` names the function
+    /// to serve; without it every function is served.
+    pub fn new(domains: Vec<(Domain, Arc<Ports>)>, target: Option<&str>) -> Self {
+        let mut functions = BTreeMap::new();
+        for (domain, ports) in domains {
+            for function in domain.functions {
+                if target.is_none_or(|target| function.id == target) {
+                    let (ports, last_failure) = (ports.clone(), Mutex::default());
+                    let served = Served { domain: domain.name, ports, last_failure, function };
+                    functions.insert(served.function.id.clone(), served);
+                }
+            }
+        }
+        Self { functions: Arc::new(functions) }
+    }
+
+    /// The functions, by their ids.
+    pub fn functions(&self) -> impl Iterator<Item = &Served> {
+        self.functions.values()
+    }
+
+    /// The function with this id.
+    pub fn function(&self, id: &str) -> Option<&Served> {
+        self.functions.get(id)
+    }
+
+    /// Runs an operation. A refusal is a reply too; an error is a fault of ours.
+    pub async fn request(&self, operation: &str, incoming: Incoming) -> Reply {
+        let (language, trace) = (incoming.language, incoming.trace.clone());
+        let result = match self.function(operation).map(|it| (it, &it.function.trigger)) {
+            Some((served, Trigger::Http(operation))) => {
+                let result = (operation.run)(served.ports.clone(), incoming).await;
+                served.note(&result);
+                result
+            }
+            _ => Err(NO_SUCH_PATH.into()),
+        };
+        result.unwrap_or_else(|error| {
+            if let Error::Internal(error) = &error {
+                log_internal(operation, error);
+            }
+            Reply::refused(error.into_refusal(), language, &trace)
+        })
+    }
+
+    /// The subscribers of an event's type, by their functions' ids.
+    pub fn subscribers<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a str> {
+        let subscribes = move |it: &&Served| matches!(&it.function.trigger, Trigger::Event(it) if it.kind == kind);
+        self.functions().filter(subscribes).map(|served| served.function.id.as_str())
+    }
+
+    /// Gives an event to a subscriber.
+    pub async fn deliver(&self, subscriber: &str, event: Arc<Envelope>) -> Result<()> {
+        match self.function(subscriber).map(|it| (it, &it.function.trigger)) {
+            Some((served, Trigger::Event(subscription))) => {
+                let result = (subscription.run)(served.ports.clone(), event).await;
+                served.note(&result);
+                result
+            }
+            _ => Err(anyhow::anyhow!("{subscriber} isn't a subscriber here").into()),
+        }
+    }
+
+    /// Runs a job once.
+    pub async fn run_job(&self, job: &str) -> Result<()> {
+        match self.function(job).map(|it| (it, &it.function.trigger)) {
+            Some((served, Trigger::Schedule(schedule))) => {
+                let trace = Trace::continued(None, &*served.ports.random);
+                let result = (schedule.run)(served.ports.clone(), trace).await;
+                served.note(&result);
+                result
+            }
+            _ => Err(anyhow::anyhow!("{job} isn't a job here").into()),
+        }
+    }
+}
+
+impl Served {
+    /// The last fault of ours, if it was within the last while.
+    pub fn recent_failure(&self, now: Timestamp, within: Duration) -> Option<Failure> {
+        let failure = self.last_failure.lock().expect("no holder panics").clone()?;
+        let seconds = i64::try_from(within.as_secs()).unwrap_or(i64::MAX);
+        (failure.at.plus_seconds(seconds) > now).then_some(failure)
+    }
+
+    fn note<T>(&self, result: &Result<T>) {
+        if let Err(Error::Internal(error)) = result {
+            let failure = Failure { at: self.ports.clock.now(), message: format!("{error:#}") };
+            *self.last_failure.lock().expect("no holder panics") = Some(failure);
+        }
+    }
+}
+
+/// Tells operators of a fault of ours, once, with its chain of causes.
+pub(crate) fn log_internal(function: &str, error: &anyhow::Error) {
+    tracing::error!(function, error = format!("{error:#}"), "internal error");
+}

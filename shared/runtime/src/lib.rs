@@ -1,0 +1,69 @@
+//! How a function is declared, and how it is served.
+//!
+//! A domain declares its functions ([`Domain`]); a [`Host`] runs them on
+//! [`Ports`], which are all that they see of the world; [`router`] serves them
+//! over HTTP. Nothing here knows which database or bus stands behind a port.
+
+mod batch;
+mod caller;
+mod client;
+pub mod conformance;
+mod context;
+mod decode;
+mod domain;
+mod error;
+mod host;
+mod idempotency;
+pub mod limits;
+mod listen;
+pub mod mail;
+pub mod openapi;
+mod outbox;
+mod ports;
+pub mod problems;
+mod serve;
+mod store;
+pub mod token;
+mod trace;
+
+pub use batch::{Batched, Call, Outcome};
+pub use caller::{Access, Admin, Anyone, Caller, Instructor, Origin, System, User};
+pub use client::{Client, Outgoing};
+pub use context::{Context, page_token, place};
+pub use domain::{Domain, EventType, Function, Incoming, Job, Operation, Reply, Trigger};
+pub use error::{Error, Fault, Faults, Refusal, Result, Said};
+pub use host::{Failure, Host, Served};
+pub use listen::listen;
+pub use mail::Mail;
+pub use outbox::{Bus, Envelope, relay};
+pub use ports::{Clock, Ports, Random, Secret, Settings, derived_id, same_secret};
+pub use serve::{BODY_MOST, Front, router, with_front};
+pub use store::{
+    Changes, Collection, Conflict, Cursor, Direction, Document, Filter, Index, Key, Query, Record,
+    Rows, Store, Stored, Version, Write,
+};
+pub use token::Keyring;
+pub use trace::Trace;
+
+/// Runs something beside what runs now: the one door to background work.
+#[expect(clippy::disallowed_methods, reason = "this is the door")]
+pub fn spawn<F>(work: F) -> tokio::task::JoinHandle<F::Output>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    tokio::spawn(work)
+}
+
+/// What nearly every file of a domain uses.
+pub mod prelude {
+    pub use crate::{
+        Admin, Anyone, Changes, Context, Document, Error, Faults, Index, Instructor, Job, Query,
+        Refusal, Result, Stored, System, User,
+    };
+    pub use contracts::{
+        Endpoint, Event, Idempotency, Language, Line, Page, PageSize, Problem, Rate, Route, Text,
+        Timestamp, UserId,
+    };
+    pub use schemars::JsonSchema;
+    pub use serde::{Deserialize, Serialize};
+}

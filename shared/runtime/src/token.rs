@@ -1,0 +1,158 @@
+//! Access tokens: RS256 JWTs that say who calls, checked by every function.
+//!
+//! A function trusts no gateway's header: it checks the signature itself.
+//! RS256 is the cheapest of the asymmetric checks, and API Gateway takes it. A
+//! checked token is remembered until it expires, so that the second request of
+//! a session costs a hash instead.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, RwLock},
+};
+
+use async_trait::async_trait;
+use aws_lc_rs::digest;
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use contracts::{Timestamp, UserId, identity::Role};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// How long an access token is good for, in seconds.
+pub const ACCESS_TOKEN_SECONDS: i64 = 15 * 60;
+
+/// The port: what signs access tokens. The private key may be in a file, or in
+/// Cloud KMS, which never gives it away.
+#[async_trait]
+pub trait Keyring: Send + Sync + 'static {
+    /// The id of the key that signs now.
+    async fn key_id(&self) -> anyhow::Result<String>;
+    /// Signs with RSASSA-PKCS1-v1_5 and SHA-256.
+    async fn sign(&self, message: &[u8]) -> anyhow::Result<Vec<u8>>;
+    /// The public keys, those included that no longer sign but may still be met.
+    async fn public_keys(&self) -> anyhow::Result<Vec<PublicKey>>;
+}
+
+/// A public RSA key, as a JWK has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublicKey {
+    /// Its id.
+    pub kid: String,
+    /// The modulus, base64url.
+    pub n: String,
+    /// The exponent, base64url.
+    pub e: String,
+}
+
+/// What a token says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claims {
+    /// Who issued it: the platform's address.
+    pub iss: String,
+    /// What it's for: the platform's address.
+    pub aud: String,
+    /// Whom it's about.
+    pub sub: UserId,
+    /// What they may do.
+    pub roles: Vec<Role>,
+    /// Their session.
+    pub sid: String,
+    /// When it was issued, in seconds since 1970.
+    pub iat: i64,
+    /// When it expires, in seconds since 1970.
+    pub exp: i64,
+}
+
+/// Writes and signs a token.
+pub async fn sign(keyring: &dyn Keyring, claims: &Claims) -> anyhow::Result<String> {
+    let header = json!({ "alg": "RS256", "typ": "JWT", "kid": keyring.key_id().await? });
+    let part = |json: &Value| BASE64_URL_SAFE_NO_PAD.encode(json.to_string());
+    let mut token = format!("{}.{}", part(&header), part(&serde_json::to_value(claims)?));
+    let signature = keyring.sign(token.as_bytes()).await?;
+    token.push('.');
+    token.push_str(&BASE64_URL_SAFE_NO_PAD.encode(signature));
+    Ok(token)
+}
+
+/// Checks tokens and remembers those that it has checked.
+pub struct Verifier {
+    keyring: Arc<dyn Keyring>,
+    validation: Validation,
+    keys: RwLock<HashMap<String, Arc<DecodingKey>>>,
+    checked: Mutex<HashMap<[u8; 32], Arc<Claims>>>,
+}
+
+/// The most tokens that are remembered: about 12 MiB of them.
+const REMEMBERED: usize = 32_768;
+
+/// The longest token that is looked at, in bytes; ours have about 700.
+const LONGEST: usize = 4096;
+
+impl Verifier {
+    /// Checks what this keyring signs for the platform at this address.
+    pub fn new(keyring: Arc<dyn Keyring>, public_url: &str) -> Self {
+        let mut validation = Validation::new(Algorithm::RS256);
+        validation.set_issuer(&[public_url]);
+        validation.set_audience(&[public_url]);
+        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        // The expiry is checked against the platform's clock, not the machine's.
+        validation.validate_exp = false;
+        let (keys, checked) = (RwLock::default(), Mutex::default());
+        Self { keyring, validation, keys, checked }
+    }
+
+    /// Who bears this token; nothing if it isn't good.
+    pub async fn check(&self, token: &str, now: Timestamp) -> Option<Arc<Claims>> {
+        if token.len() > LONGEST {
+            return None;
+        }
+        let hash = digest::digest(&digest::SHA256, token.as_bytes());
+        let hash: [u8; 32] = hash.as_ref().try_into().expect("SHA-256 has 32 bytes");
+        let known = self.checked.lock().expect("no holder panics").get(&hash).cloned();
+        let claims = if let Some(claims) = known {
+            claims
+        } else {
+            let claims = Arc::new(self.decode(token).await?);
+            self.remember(hash, claims.clone(), now);
+            claims
+        };
+        let now = now.as_seconds();
+        // A minute of grace for clocks that disagree; the expiry itself is exact.
+        (claims.exp > now && claims.iat <= now + 60).then_some(claims)
+    }
+
+    async fn decode(&self, token: &str) -> Option<Claims> {
+        let header = jsonwebtoken::decode_header(token).ok()?;
+        let key = self.key(&header.kid?).await?;
+        let decoded = jsonwebtoken::decode::<Claims>(token, &key, &self.validation).ok()?;
+        Some(decoded.claims)
+    }
+
+    async fn key(&self, kid: &str) -> Option<Arc<DecodingKey>> {
+        let known = self.keys.read().expect("no holder panics").get(kid).cloned();
+        if known.is_some() {
+            return known;
+        }
+        // A key that isn't known yet may be new; a foreign one costs a look at the keyring.
+        let public = self.keyring.public_keys().await.ok()?;
+        let parse = |key: &PublicKey| {
+            let parsed = DecodingKey::from_rsa_components(&key.n, &key.e).ok()?;
+            Some((key.kid.clone(), Arc::new(parsed)))
+        };
+        let keys: HashMap<_, _> = public.iter().filter_map(parse).collect();
+        let found = keys.get(kid).cloned();
+        *self.keys.write().expect("no holder panics") = keys;
+        found
+    }
+
+    fn remember(&self, hash: [u8; 32], claims: Arc<Claims>, now: Timestamp) {
+        let mut checked = self.checked.lock().expect("no holder panics");
+        if checked.len() >= REMEMBERED {
+            checked.retain(|_, claims| claims.exp > now.as_seconds());
+            if checked.len() >= REMEMBERED {
+                checked.clear(); // Rarer than once in 15 minutes, and it only costs time.
+            }
+        }
+        checked.insert(hash, claims);
+    }
+}

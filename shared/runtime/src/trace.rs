@@ -1,0 +1,89 @@
+//! The trace that a request belongs to (W3C Trace Context), carried through
+//! calls and events.
+
+use std::fmt::Write as _;
+
+use crate::Random;
+
+/// Where a request is in its trace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trace {
+    /// The trace: 32 hexadecimal digits.
+    pub trace_id: String,
+    /// This step of it: 16 hexadecimal digits.
+    pub span_id: String,
+    /// Whether somebody asked to keep it.
+    pub sampled: bool,
+}
+
+impl Trace {
+    /// Goes on with the trace of a `traceparent`, or begins a new one if it isn't valid.
+    pub fn continued(traceparent: Option<&str>, random: &dyn Random) -> Self {
+        let (trace_id, sampled) =
+            traceparent.and_then(parse).unwrap_or_else(|| (hexadecimal(random, 16), false));
+        Self { trace_id, span_id: hexadecimal(random, 8), sampled }
+    }
+
+    /// The trace as a header's value.
+    pub fn traceparent(&self) -> String {
+        format!("00-{}-{}-{:02x}", self.trace_id, self.span_id, u8::from(self.sampled))
+    }
+}
+
+/// The trace id of a `traceparent`, and whether it's sampled.
+fn parse(traceparent: &str) -> Option<(String, bool)> {
+    let mut parts = traceparent.split('-');
+    let (version, trace_id, span_id, flags) =
+        (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let digits = |text: &str, count: usize| {
+        text.len() == count && text.bytes().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let known =
+        digits(version, 2) && version != "ff" && (version != "00" || parts.next().is_none());
+    let some = |text: &str| text.bytes().any(|it| it != b'0');
+    let valid = known
+        && digits(trace_id, 32)
+        && some(trace_id)
+        && digits(span_id, 16)
+        && some(span_id)
+        && digits(flags, 2);
+    let sampled = u8::from_str_radix(flags, 16).ok()? & 1 == 1;
+    valid.then(|| (trace_id.to_owned(), sampled))
+}
+
+fn hexadecimal(random: &dyn Random, count: usize) -> String {
+    let mut bytes = [0; 16];
+    let bytes = &mut bytes[..count];
+    random.fill(bytes);
+    // All zeros is no trace at all.
+    bytes[0] |= 1;
+    bytes.iter().fold(String::with_capacity(2 * count), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("strings grow");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Sevens;
+
+    impl Random for Sevens {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(7);
+        }
+    }
+
+    #[test]
+    fn a_valid_traceparent_is_continued_and_another_is_not() {
+        let id = "4bf92f3577b34da6a3ce929d0e0e4736";
+        let parent = format!("00-{id}-00f067aa0ba902b7-01");
+        let trace = Trace::continued(Some(&parent), &Sevens);
+        assert_eq!((trace.trace_id.as_str(), trace.sampled), (id, true));
+        assert_ne!(trace.span_id, "00f067aa0ba902b7");
+        for broken in ["", "00-x-y-01", &format!("ff-{id}-00f067aa0ba902b7-01"), "00-0-0-0"] {
+            assert_eq!(Trace::continued(Some(broken), &Sevens).trace_id, "07".repeat(16));
+        }
+    }
+}
