@@ -1,0 +1,153 @@
+//! The audit: what must be true of seats and queues, checked on what is stored.
+
+use std::collections::BTreeMap;
+
+use contracts::enrollments::EnrollmentState;
+use runtime::{Document, Record};
+
+use crate::{course::Course, enrollment::Enrollment, seats::Seats};
+
+/// Everything that is wrong with the stored seats, queues and keys.
+///
+/// `records` gives all documents of a collection. The platform must be at rest:
+/// between two parts of a large promotion a seat may be free for a moment.
+pub fn violations(records: &dyn Fn(&str) -> Vec<Record>) -> Vec<String> {
+    let mut found = Vec::new();
+    let enrollments: Vec<Enrollment> = read(records, &mut found);
+    let seats: Vec<Seats> = read(records, &mut found);
+    let _courses: Vec<Course> = read(records, &mut found);
+    let mut sections: BTreeMap<_, Vec<&Enrollment>> = BTreeMap::new();
+    for enrollment in &enrollments {
+        sections.entry(&enrollment.section_id).or_default().push(enrollment);
+        let id = Enrollment::id_of(&enrollment.section_id, &enrollment.user_id);
+        if enrollment.id != id {
+            found.push(format!(
+                "enrollment {} isn't under the key of its section and user",
+                enrollment.id
+            ));
+        }
+    }
+    for seats in &seats {
+        let members = sections.remove(&seats.section_id).unwrap_or_default();
+        found.extend(violations_of(seats, &members));
+    }
+    for (section_id, members) in sections {
+        found.push(format!("section {section_id}: {} enrollments and no seats", members.len()));
+    }
+    found
+}
+
+fn read<D: Document>(records: &dyn Fn(&str) -> Vec<Record>, found: &mut Vec<String>) -> Vec<D> {
+    let mut documents = Vec::new();
+    for record in records(D::COLLECTION) {
+        match serde_json::from_str::<D>(&record.body) {
+            Ok(document) if document.key() == record.id => documents.push(document),
+            Ok(_) => found.push(format!("{}/{} is under a foreign key", D::COLLECTION, record.id)),
+            Err(error) => {
+                found.push(format!("{}/{} can't be read: {error}", D::COLLECTION, record.id));
+            }
+        }
+    }
+    documents
+}
+
+fn violations_of(seats: &Seats, members: &[&Enrollment]) -> Vec<String> {
+    let mut found = Vec::new();
+    let id = &seats.section_id;
+    let count = |state| members.iter().filter(|member| member.state == state).count();
+    let (confirmed, waiting) =
+        (count(EnrollmentState::Confirmed), count(EnrollmentState::Waitlisted));
+    if confirmed != seats.taken as usize {
+        found.push(format!("section {id}: {confirmed} confirmed, {} seats counted", seats.taken));
+    }
+    if waiting != seats.waiting as usize {
+        found.push(format!("section {id}: {waiting} waitlisted, {} counted", seats.waiting));
+    }
+    if seats.rules.capacity.is_some_and(|capacity| seats.taken > capacity) {
+        found
+            .push(format!("section {id}: oversold, {} of {:?}", seats.taken, seats.rules.capacity));
+    }
+    if seats.promotable() > 0 {
+        found.push(format!("section {id}: {} wait beside a free seat", seats.promotable()));
+    }
+    if seats.rules.cancelled && members.iter().any(|member| member.is_active()) {
+        found.push(format!("section {id}: cancelled, and not everyone was taken off"));
+    }
+    let mut numbers: Vec<_> = members.iter().map(|member| member.number).collect();
+    numbers.sort_unstable();
+    if numbers.windows(2).any(|pair| pair[0] == pair[1]) {
+        found.push(format!("section {id}: two joined with the same number"));
+    }
+    // Whoever waits joined after everyone who was ever promoted before them: of
+    // those who waited, the promoted have the lower numbers.
+    let first_waiting = members
+        .iter()
+        .filter(|member| member.state == EnrollmentState::Waitlisted)
+        .map(|member| member.number)
+        .min();
+    let overtook = members.iter().find(|member| {
+        member.state == EnrollmentState::Confirmed
+            && member.confirmed_at > Some(member.enrolled_at)
+            && member.note.is_none()
+            && first_waiting.is_some_and(|first| member.number > first)
+    });
+    if let Some(member) = overtook {
+        found.push(format!("section {id}: {} was promoted before somebody ahead", member.id));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use contracts::{Timestamp, courses::SectionFacts};
+    use runtime::Version;
+
+    use super::*;
+    use crate::{rules::tests::facts, seats::Place};
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn record<D: Document>(document: &D) -> Record {
+        Record {
+            id: document.key(),
+            body: serde_json::to_string(document).unwrap(),
+            version: Version("1".into()),
+        }
+    }
+
+    fn member(seats: &mut Seats, user: &str) -> Enrollment {
+        let mut enrollment = Enrollment::blank(seats, &user.into(), NOW);
+        let place = seats.join(NOW).unwrap();
+        enrollment.join(Some(place), seats.take_number(), NOW);
+        enrollment
+    }
+
+    fn audit(seats: &Seats, members: &[Enrollment]) -> Vec<String> {
+        violations(&|collection| match collection {
+            "seats" => vec![record(seats)],
+            "enrollments" => members.iter().map(record).collect(),
+            _ => Vec::new(),
+        })
+    }
+
+    #[test]
+    fn what_is_right_passes_and_each_wrong_is_told() {
+        let mut seats = Seats::of(&SectionFacts { waitlist_capacity: None, ..facts(Some(1)) });
+        let (ada, bob) = (member(&mut seats, "ada"), member(&mut seats, "bob"));
+        assert_eq!(audit(&seats, &[ada.clone(), bob.clone()]), Vec::<String>::new());
+
+        let mut oversold = bob.clone();
+        oversold.take(Place::Seat, NOW);
+        let told = audit(&seats, &[ada.clone(), oversold.clone()]).join("\n");
+        assert!(told.contains("2 confirmed, 1 seats counted"), "{told}");
+        seats.taken = 2;
+        seats.waiting = 0;
+        assert!(audit(&seats, &[ada.clone(), oversold]).join("\n").contains("oversold"));
+        seats.taken = 0;
+        seats.waiting = 1;
+        assert!(audit(&seats, &[bob.clone()]).join("\n").contains("beside a free seat"));
+
+        let forged = Enrollment { id: "x".into(), ..ada };
+        assert!(audit(&seats, &[forged, bob]).join("\n").contains("key of its section"));
+    }
+}

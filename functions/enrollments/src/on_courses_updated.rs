@@ -1,0 +1,10 @@
+//! On `courses.updated.v1`: whether the course is offered, and who teaches it, is learned.
+
+use contracts::courses::CourseUpdated;
+use runtime::prelude::*;
+
+use crate::learning;
+
+pub async fn run(cx: Context<System>, event: CourseUpdated) -> Result<()> {
+    cx.commit(learning::course_changes(&cx, &event.course).await?).await
+}

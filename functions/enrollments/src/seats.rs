@@ -1,0 +1,279 @@
+//! A section's seats: how many are taken, who may have the next, and in which
+//! order people joined. The one document that decides who sits.
+
+use contracts::{
+    courses::{CourseId, SectionFacts, SectionId},
+    enrollments::CAPACITY_BELOW_TAKEN,
+};
+use runtime::prelude::*;
+
+use crate::rules::{Rules, SECTION_FULL};
+
+/// A section's seats.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seats {
+    /// The section.
+    pub section_id: SectionId,
+    /// Its course.
+    pub course_id: CourseId,
+    /// What the section allows.
+    pub rules: Rules,
+    /// How many have a seat.
+    pub taken: u32,
+    /// How many wait for one.
+    pub waiting: u32,
+    /// The number of the next who joins: the order of the queue.
+    next_number: u64,
+    /// A promise to courses to give out no more than a lower capacity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    promise: Option<Promise>,
+    /// Since when a seat is free while somebody waits; only then is there
+    /// something to promote, and only then is the document in the index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    promotable_since: Option<Timestamp>,
+}
+
+/// A promise to give out no more seats than this, until the section's next revision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Promise {
+    most: u32,
+    revision: u64,
+}
+
+impl Document for Seats {
+    const COLLECTION: &'static str = "seats";
+    const INDEXES: &'static [Index] = &[Index::ascending("promotable_since")];
+    fn key(&self) -> String {
+        self.section_id.to_string()
+    }
+}
+
+/// Where somebody who joins is put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// On a seat.
+    Seat,
+    /// In the queue: 1 is next.
+    Queue {
+        /// The place in it.
+        position: u32,
+    },
+}
+
+impl Seats {
+    /// The seats of a section that nobody has joined.
+    pub fn of(facts: &SectionFacts) -> Self {
+        Self {
+            section_id: facts.section_id.clone(),
+            course_id: facts.course_id.clone(),
+            rules: Rules::from(facts),
+            taken: 0,
+            waiting: 0,
+            next_number: 1,
+            promise: None,
+            promotable_since: None,
+        }
+    }
+
+    /// How many may have a seat now; nothing: any number.
+    fn capacity(&self) -> Option<u32> {
+        match (&self.promise, self.rules.capacity) {
+            (Some(promise), Some(capacity)) => Some(capacity.min(promise.most)),
+            (Some(promise), None) => Some(promise.most),
+            (None, capacity) => capacity,
+        }
+    }
+
+    /// How many seats are free; nothing: any number.
+    pub fn free(&self) -> Option<u32> {
+        self.capacity().map(|capacity| capacity.saturating_sub(self.taken))
+    }
+
+    /// How many of those who wait could have a seat now.
+    pub fn promotable(&self) -> u32 {
+        if self.rules.cancelled {
+            return 0;
+        }
+        self.free().map_or(self.waiting, |free| free.min(self.waiting))
+    }
+
+    /// Gives somebody the next number in the order of joining.
+    pub fn take_number(&mut self) -> u64 {
+        let number = self.next_number;
+        self.next_number += 1;
+        number
+    }
+
+    /// Puts somebody on a free seat or into the queue.
+    ///
+    /// Nobody overtakes the queue: while somebody waits, whoever comes waits too,
+    /// though a seat may just have become free.
+    pub fn join(&mut self, now: Timestamp) -> Result<Place, Refusal> {
+        let place = if self.waiting == 0 && self.free() != Some(0) {
+            self.taken += 1;
+            Place::Seat
+        } else if self.rules.waitlist_capacity.is_none_or(|most| self.waiting < most) {
+            self.waiting += 1;
+            Place::Queue { position: self.waiting }
+        } else {
+            return Err(self.full());
+        };
+        self.note_promotable(now);
+        Ok(place)
+    }
+
+    /// Gives a seat to one who waits.
+    pub fn promote(&mut self, now: Timestamp) {
+        debug_assert!(self.promotable() > 0, "a seat is free and somebody waits");
+        self.waiting = self.waiting.saturating_sub(1);
+        self.taken += 1;
+        self.note_promotable(now);
+    }
+
+    /// Takes a seat back.
+    pub fn leave_seat(&mut self, now: Timestamp) {
+        self.taken = self.taken.saturating_sub(1);
+        self.note_promotable(now);
+    }
+
+    /// Takes one out of the queue.
+    pub fn leave_queue(&mut self, now: Timestamp) {
+        self.waiting = self.waiting.saturating_sub(1);
+        self.note_promotable(now);
+    }
+
+    /// Learns what the section allows now; whether that was news.
+    pub fn learn(&mut self, facts: &SectionFacts, now: Timestamp) -> bool {
+        if facts.revision <= self.rules.revision {
+            return false;
+        }
+        self.rules = Rules::from(facts);
+        // The change that the promise was made for has come, or will never come.
+        let kept = self.promise.take().filter(|promise| promise.revision >= facts.revision);
+        self.promise = kept;
+        self.note_promotable(now);
+        true
+    }
+
+    /// Promises to give out no more than so many seats, if no more are taken.
+    pub fn limit(&mut self, most: u32, revision: u64, now: Timestamp) -> Result<(), Refusal> {
+        if self.taken > most {
+            let taken = self.taken;
+            return Err(Refusal::of(CAPACITY_BELOW_TAKEN)
+                .because(
+                    format!(
+                        "{taken} seats are taken: choose {taken} or more, or cancel some first."
+                    ),
+                    format!("Hay {taken} cupos ocupados: elige {taken} o más, o cancela algunos."),
+                )
+                .with("seats_taken", taken)
+                .with("capacity", most));
+        }
+        self.promise = Some(Promise { most, revision });
+        self.note_promotable(now);
+        Ok(())
+    }
+
+    /// The refusal for somebody who finds neither seat nor place.
+    fn full(&self) -> Refusal {
+        let (taken, waiting) = (self.taken, self.waiting);
+        Refusal::of(SECTION_FULL)
+            .because(
+                format!("{taken} seats are taken and {waiting} people wait; try another section."),
+                format!("Hay {taken} cupos ocupados y {waiting} personas en espera; prueba otra sección."),
+            )
+            .with("capacity", self.capacity())
+            .with("seats_taken", taken)
+            .with("waitlist_capacity", self.rules.waitlist_capacity)
+            .with("waitlist_length", waiting)
+    }
+
+    fn note_promotable(&mut self, now: Timestamp) {
+        self.promotable_since =
+            if self.promotable() > 0 { self.promotable_since.or(Some(now)) } else { None };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::rules::tests::facts;
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn seats(capacity: Option<u32>, waitlist_capacity: Option<u32>) -> Seats {
+        Seats::of(&SectionFacts { waitlist_capacity, ..facts(capacity) })
+    }
+
+    #[test]
+    fn no_seat_is_given_twice() {
+        let mut seats = seats(Some(1), None);
+        assert_eq!(seats.join(NOW), Ok(Place::Seat));
+        assert_eq!(seats.join(NOW), Ok(Place::Queue { position: 1 }));
+        assert_eq!(seats.join(NOW), Ok(Place::Queue { position: 2 }));
+        assert_eq!((seats.taken, seats.waiting), (1, 2));
+    }
+
+    #[test]
+    fn nobody_overtakes_the_queue() {
+        let mut seats = seats(Some(1), None);
+        seats.join(NOW).unwrap();
+        seats.join(NOW).unwrap();
+        seats.leave_seat(NOW);
+        assert_eq!(seats.promotable(), 1);
+        assert_eq!(seats.join(NOW), Ok(Place::Queue { position: 2 }));
+        seats.promote(NOW);
+        assert_eq!((seats.taken, seats.waiting, seats.promotable()), (1, 1, 0));
+    }
+
+    #[test]
+    fn full_is_when_the_queue_is_full_too() {
+        let mut seats = seats(Some(1), Some(1));
+        seats.join(NOW).unwrap();
+        seats.join(NOW).unwrap();
+        assert_eq!(seats.join(NOW).unwrap_err().problem, SECTION_FULL);
+    }
+
+    #[test]
+    fn a_promise_holds_until_the_sections_next_revision() {
+        let mut seats = seats(Some(3), Some(0));
+        seats.join(NOW).unwrap();
+        seats.join(NOW).unwrap();
+        assert_eq!(seats.limit(1, 1, NOW).unwrap_err().problem, CAPACITY_BELOW_TAKEN);
+        seats.limit(2, 1, NOW).unwrap();
+        assert!(seats.join(NOW).is_err());
+        assert!(seats.learn(&SectionFacts { revision: 2, ..facts(Some(5)) }, NOW));
+        assert_eq!(seats.free(), Some(3));
+        assert!(!seats.learn(&SectionFacts { revision: 1, ..facts(Some(9)) }, NOW));
+    }
+
+    proptest! {
+        /// Whatever people do in whatever order: never more seats than there
+        /// are, and nobody waits beside a free seat once all are promoted.
+        #[test]
+        fn seats_are_never_oversold(
+            capacity in 0_u32..5,
+            waitlist in proptest::option::of(0_u32..4),
+            steps in proptest::collection::vec(0_u8..4, 0..60),
+        ) {
+            let mut seats = seats(Some(capacity), waitlist);
+            for step in steps {
+                match step {
+                    0 | 1 => { let _full = seats.join(NOW); }
+                    2 if seats.taken > 0 => seats.leave_seat(NOW),
+                    3 if seats.waiting > 0 => seats.leave_queue(NOW),
+                    _ => {}
+                }
+                while seats.promotable() > 0 {
+                    seats.promote(NOW);
+                }
+                prop_assert!(seats.taken <= capacity);
+                prop_assert!(waitlist.is_none_or(|most| seats.waiting <= most));
+                prop_assert!(seats.waiting == 0 || seats.taken == capacity);
+                prop_assert_eq!(seats.promotable_since, None);
+            }
+        }
+    }
+}

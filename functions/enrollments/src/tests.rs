@@ -1,0 +1,64 @@
+//! A section under test: what the tests of the operations share.
+
+use contracts::{
+    courses::{CourseFacts, CourseState, GetSectionFacts, SectionAndCourse, SectionFacts},
+    identity::{Contact, GetContact},
+};
+use serde_json::{Value, json};
+use testing::{Answer, App};
+
+/// The facts of a section that allows everything, with so many seats.
+pub fn section(capacity: Option<u32>) -> SectionFacts {
+    crate::rules::tests::facts(capacity)
+}
+
+/// The facts of the published course that `ines` teaches.
+pub fn course() -> CourseFacts {
+    CourseFacts {
+        course_id: "c1".into(),
+        title: "Rust".into(),
+        state: CourseState::Published,
+        instructors: vec!["ines".into()],
+        revision: 1,
+    }
+}
+
+/// The domain, with a section that courses knows.
+pub fn app(section: SectionFacts, course: CourseFacts) -> App {
+    App::of(crate::domain)
+        .answering::<GetSectionFacts>(move |_| {
+            Ok(SectionAndCourse { section: section.clone(), course: course.clone() })
+        })
+        .answering::<GetContact>(|request| {
+            Ok(Contact {
+                user_id: request.user_id,
+                email: "someone@example.org".into(),
+                name: "Someone".into(),
+                locale: contracts::Language::Es,
+                time_zone: contracts::TimeZone::default(),
+                revision: 1,
+            })
+        })
+}
+
+/// The body of a request to enroll.
+pub fn seat() -> Value {
+    json!({ "course_id": "c1", "section_id": "s1" })
+}
+
+/// Enrolls somebody.
+pub async fn enroll(app: &App, user: &str) -> Answer {
+    app.user(user).post("/v1/enrollments", seat()).await
+}
+
+/// Enrolls somebody; gives back the enrollment's id.
+pub async fn enrolled(app: &App, user: &str) -> String {
+    enroll(app, user).await.ok()["id"].as_str().expect("an id").to_owned()
+}
+
+/// Somebody's state in the section, and their place in the queue.
+pub async fn state(app: &App, user: &str) -> (String, Value) {
+    let list = app.user(user).get("/v1/enrollments?user_id=me").await.ok();
+    let item = &list["items"][0];
+    (item["state"].as_str().unwrap_or_default().to_owned(), item["waitlist_position"].clone())
+}
