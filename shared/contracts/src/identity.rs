@@ -3,7 +3,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Endpoint, Event, Language, Problem, Route, TimeZone, Timestamp, UserId};
+use crate::{Endpoint, Event, Language, Problem, Route, TimeZone, Timestamp, UserId, id::ids};
+
+ids! {
+    /// A session's id: one sign-in on one device.
+    SessionId,
+}
 
 /// What someone may do on the platform; everyone may learn.
 #[derive(
@@ -85,6 +90,27 @@ impl Event for CodeRequested {
     const TYPE: &'static str = "identity.code_requested.v1";
     fn subject(&self) -> String {
         self.contact.user_id.to_string()
+    }
+}
+
+/// Someone asked for a one-time code, or registered, and no mail goes out: the
+/// address has no account, or has had too many mails.
+///
+/// Nobody needs to act on it. It tells operators of those who guess at
+/// addresses, and it makes asking for a stranger's code as much work as asking
+/// for one's own, so that the time doesn't tell which it was.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct CodeDeclined {
+    /// Stands for the address, which isn't told.
+    pub address_id: String,
+    /// What the code would have been for.
+    pub purpose: CodePurpose,
+}
+
+impl Event for CodeDeclined {
+    const TYPE: &'static str = "identity.code_declined.v1";
+    fn subject(&self) -> String {
+        self.address_id.clone()
     }
 }
 

@@ -10,11 +10,13 @@
 
 use std::{
     collections::HashMap,
+    pin::pin,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use contracts::{Endpoint, Language};
+use futures_util::future::select;
 use tokio::sync::{Notify, oneshot};
 
 use crate::{
@@ -171,7 +173,8 @@ where
                 }
                 Some(())
             };
-            let _out_of_patience = tokio::time::timeout(PATIENCE, enough).await;
+            let out_of_patience = self.ports.clock.sleep(PATIENCE);
+            let _first = select(pin!(enough), out_of_patience).await;
         }
         let mut lanes = self.lanes.open.lock().expect("no holder panics");
         let lane = lanes.get_mut(&self.lane)?;
@@ -206,7 +209,7 @@ where
                     return;
                 }
                 Err(Error::Stale(_)) if attempt < ATTEMPTS => {
-                    crate::domain::pause(attempt, &*self.ports.random).await;
+                    crate::domain::pause(attempt, &self.ports).await;
                     batch = self.without_answered(batch).await;
                 }
                 Err(error) => {

@@ -12,7 +12,7 @@ use contracts::Endpoint;
 use serde::{
     Deserializer,
     de::{
-        DeserializeSeed, Error as _, IntoDeserializer, MapAccess, Visitor,
+        DeserializeSeed, Error as _, IgnoredAny, IntoDeserializer, MapAccess, Visitor,
         value::{SeqDeserializer, StrDeserializer},
     },
     forward_to_deserialize_any,
@@ -62,11 +62,13 @@ pub(crate) fn decode<E: Endpoint>(parts: Parts<'_>) -> Result<E> {
         read(body).or_else(|_| {
             let mut json = serde_json::Deserializer::from_slice(body);
             let fields = Body { bound: parts.bound, json: &mut json };
+            // What serde_json says of a wrong type it sometimes says of broken JSON too.
+            let is_json = serde_json::from_slice::<IgnoredAny>(body).is_ok();
             let request: E = serde_path_to_error::deserialize(fields).map_err(|error| {
                 let path = error.path().to_string();
-                explain(&path, &error.into_inner().to_string())
+                explain(&path, &error.into_inner().to_string(), is_json)
             })?;
-            json.end().map_err(|error| explain(".", &error.to_string()))?;
+            json.end().map_err(|error| explain(".", &error.to_string(), is_json))?;
             Ok(request)
         })
     } else {
@@ -74,7 +76,7 @@ pub(crate) fn decode<E: Endpoint>(parts: Parts<'_>) -> Result<E> {
         E::deserialize(&values).or_else(|_| {
             serde_path_to_error::deserialize(&values).map_err(|error| {
                 let path = error.path().to_string();
-                explain(&path, &error.into_inner().to_string())
+                explain(&path, &error.into_inner().to_string(), true)
             })
         })
     }
@@ -112,7 +114,7 @@ fn is_too_deep(json: &[u8]) -> bool {
 }
 
 /// Turns what serde says into what a person can mend.
-fn explain(path: &str, message: &str) -> Error {
+fn explain(path: &str, message: &str, is_json: bool) -> Error {
     let message = message.split(" at line ").next().unwrap_or(message);
     let quoted = message.split('`').nth(1).unwrap_or_default();
     let inside = |name: &str| match path {
@@ -140,6 +142,8 @@ fn explain(path: &str, message: &str) -> Error {
         (at_path(), "wrong-type", Said::new(message, message))
     } else if let Some((reason, detail)) = reasoned(message) {
         (at_path(), reason, Said::new(detail, detail))
+    } else if is_json {
+        (at_path(), "wrong-type", Said::new("it must be something else", "debe ser otra cosa"))
     } else {
         let said =
             Said::new(format!("malformed JSON: {message}"), format!("JSON mal formado: {message}"));

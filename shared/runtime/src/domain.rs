@@ -5,7 +5,7 @@
 //! function becomes a boxed one from a request's parts to a reply, so that what
 //! serves functions is compiled once, not once for each.
 
-use std::{borrow::Cow, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{any::TypeId, borrow::Cow, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use axum::body::Bytes;
@@ -15,12 +15,13 @@ use serde::Serialize;
 
 use crate::{
     Access, Batched, Call, Caller, Collection, Conflict, Context, Document, Envelope, Error,
-    Outcome, Ports, Random, Refusal, Result, System, Trace,
+    Outcome, Ports, Refusal, Result, System, Trace,
     batch::Lanes,
     caller::Origin,
     context::{Cause, Handled, Run as ContextRun},
     decode::{Parts, decode},
     idempotency::{self, Keyed, Running, is_definite},
+    outbox::Unreadable,
 };
 
 /// A domain, as its `lib.rs` declares it.
@@ -208,7 +209,7 @@ impl Domain {
             Box::pin(async move {
                 let caller = C::admit(&incoming.origin)?;
                 let request: E = decode(incoming.parts())?;
-                let keyed = Keyed::of::<E>(&incoming)?.map(Arc::new);
+                let keyed = Keyed::of::<E>(&incoming, &ports.secret)?.map(Arc::new);
                 let _entered = match &keyed {
                     None => None,
                     Some(keyed) => {
@@ -246,7 +247,7 @@ impl Domain {
                         Reply::json(E::ROUTE.status, &response)
                     }
                 };
-                match until_it_wins(&*ports.random, attempt).await {
+                match until_it_wins(&ports, attempt).await {
                     Err(Error::Refused(refusal)) => {
                         assert_declared::<E>(&refusal);
                         refuse(*refusal, &incoming, keyed.as_deref(), &ports).await
@@ -276,7 +277,11 @@ impl Domain {
             Box::pin(async move {
                 let caller = C::admit(&incoming.origin)?;
                 let request: E = decode(incoming.parts())?;
-                let keyed = if request.is_dry_run() { None } else { Keyed::of::<E>(&incoming)? };
+                let keyed = if request.is_dry_run() {
+                    None
+                } else {
+                    Keyed::of::<E>(&incoming, &ports.secret)?
+                };
                 let keyed = keyed.map(Arc::new);
                 let entered = keyed.as_ref().map(|keyed| running.enter(keyed)).transpose()?;
                 if let Some(keyed) = &keyed
@@ -303,7 +308,7 @@ impl Domain {
                 rate: E::RATE,
                 request: SchemaGenerator::subschema_for::<E>,
                 response: SchemaGenerator::subschema_for::<E::Response>,
-                answers_nothing: std::mem::size_of::<E::Response>() == 0,
+                answers_nothing: TypeId::of::<E::Response>() == TypeId::of::<()>(),
                 run,
             }),
         });
@@ -325,7 +330,9 @@ impl Domain {
         let run = move |ports: Arc<Ports>, envelope: Arc<Envelope>| -> Boxed<Result<()>> {
             let function = function.clone();
             Box::pin(async move {
-                let event: E = serde_json::from_str(envelope.data.get()).context(E::TYPE)?;
+                let event: E = serde_json::from_str(envelope.data.get()).map_err(|source| {
+                    anyhow::Error::new(Unreadable { kind: E::TYPE, source })
+                })?;
                 let attempt = |_| {
                     let cause = Cause {
                         function: function.clone(),
@@ -336,7 +343,7 @@ impl Domain {
                     let context = background(domain, &ports, trace, Some(cause));
                     run(context, event.clone())
                 };
-                match until_it_wins(&*ports.random, attempt).await {
+                match until_it_wins(&ports, attempt).await {
                     Err(Error::Repeated) => Ok(()),
                     other => other,
                 }
@@ -360,7 +367,7 @@ impl Domain {
             Box::pin(async move {
                 let attempt =
                     |_| run(background(domain, &ports, trace.clone(), None), J::default());
-                until_it_wins(&*ports.random, attempt).await
+                until_it_wins(&ports, attempt).await
             })
         };
         let trigger = Trigger::Schedule(Schedule { cron: J::SCHEDULE, run: Arc::new(run) });
@@ -401,7 +408,7 @@ fn background(
 
 /// Runs something again while it loses races. That is safe because nothing
 /// happens before the commit.
-async fn until_it_wins<T, Fut>(random: &dyn Random, run: impl Fn(u32) -> Fut) -> Result<T>
+async fn until_it_wins<T, Fut>(ports: &Ports, run: impl Fn(u32) -> Fut) -> Result<T>
 where
     Fut: Future<Output = Result<T>>,
 {
@@ -409,7 +416,7 @@ where
     loop {
         match run(attempt).await {
             Err(Error::Stale(_)) if attempt < ATTEMPTS => {
-                pause(attempt, random).await;
+                pause(attempt, ports).await;
                 attempt += 1;
             }
             other => return other,
@@ -418,15 +425,15 @@ where
 }
 
 /// Waits a random while that grows with each lost race, so that rivals spread.
-pub(crate) async fn pause(attempt: u32, random: &dyn Random) {
+pub(crate) async fn pause(attempt: u32, ports: &Ports) {
     if attempt < 2 {
         return;
     }
     let mut bytes = [0; 2];
-    random.fill(&mut bytes);
+    ports.random.fill(&mut bytes);
     let most_millis = 1_u64 << attempt.min(6);
     let millis = u64::from(u16::from_le_bytes(bytes)) % most_millis;
-    tokio::time::sleep(Duration::from_millis(millis)).await;
+    ports.clock.sleep(Duration::from_millis(millis)).await;
 }
 
 /// Answers with a refusal, which is final for the key that it came with.

@@ -18,7 +18,7 @@ use contracts::{Endpoint, Idempotency, Method, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Document, Key, Refusal, Result, Store, Stored, Write,
+    Document, Key, Refusal, Result, Secret, Store, Stored, Write,
     caller::Origin,
     domain::{Incoming, Reply},
     ports::derived_id,
@@ -58,7 +58,10 @@ pub(crate) struct Keyed {
 
 impl Keyed {
     /// The key of a request, if it has one and the operation takes one.
-    pub(crate) fn of<E: Endpoint>(incoming: &Incoming) -> Result<Option<Self>> {
+    ///
+    /// What is kept of the request is sealed: it may hold a password, and a bare
+    /// hash of it could be guessed at, should the store ever get lost.
+    pub(crate) fn of<E: Endpoint>(incoming: &Incoming, secret: &Secret) -> Result<Option<Self>> {
         let takes_key = E::ROUTE.method == Method::Post && E::IDEMPOTENCY != Idempotency::Off;
         let caller = match &incoming.origin {
             Origin::Nobody if takes_key => "",
@@ -82,7 +85,8 @@ impl Keyed {
             }
         }
         hash.update(&incoming.body);
-        let fingerprint = BASE64_URL_SAFE_NO_PAD.encode(hash.finish());
+        let hash = BASE64_URL_SAFE_NO_PAD.encode(hash.finish());
+        let fingerprint = secret.seal_text("request", &[&hash]);
         Ok(Some(Self { id: derived_id(&[caller, key]), fingerprint }))
     }
 

@@ -26,6 +26,7 @@ mod store;
 pub mod token;
 mod trace;
 
+pub use axum::body::Bytes;
 pub use batch::{Batched, Call, Outcome};
 pub use caller::{Access, Admin, Anyone, Caller, Instructor, Origin, System, User};
 pub use client::{Client, Outgoing};
@@ -35,7 +36,7 @@ pub use error::{Error, Fault, Faults, Refusal, Result, Said};
 pub use host::{Failure, Host, Served};
 pub use listen::listen;
 pub use mail::Mail;
-pub use outbox::{Bus, Envelope, relay};
+pub use outbox::{Bus, Envelope, Unreadable, relay};
 pub use ports::{Clock, Ports, Random, Secret, Settings, derived_id, same_secret};
 pub use serve::{BODY_MOST, Front, router, with_front};
 pub use store::{

@@ -50,6 +50,7 @@ pub fn document(title: &str, domains: &[Domain]) -> Value {
     for ((path, method), answers) in answering {
         paths[path][method]["responses"] = answers;
     }
+    let responses = shared_responses(&paths);
     let tags =
         domains.iter().filter(|domain| public(std::slice::from_ref(*domain)).next().is_some());
     json!({
@@ -67,7 +68,7 @@ pub fn document(title: &str, domains: &[Domain]) -> Value {
             "schemas": components,
             "parameters": shared_parameters(),
             "headers": shared_headers(),
-            "responses": shared_responses(),
+            "responses": responses,
             "securitySchemes": { "bearer": {
                 "type": "http",
                 "scheme": "bearer",
@@ -100,8 +101,13 @@ impl Described<'_> {
             && self.operation.idempotency != Idempotency::Off
     }
 
-    fn needs_etag(&self) -> bool {
+    fn takes_etag(&self) -> bool {
         self.request.fields.contains_key("etag")
+    }
+
+    /// A change of some fields must be of a version that its caller has seen.
+    fn needs_etag(&self) -> bool {
+        self.takes_etag() && self.operation.route.method == Method::Patch
     }
 
     /// Everything but the responses.
@@ -145,7 +151,8 @@ impl Described<'_> {
         for (name, schema) in &self.request.fields {
             let in_path = route.path_fields().any(|field| field == name);
             if name == "etag" {
-                parameters.push(json!({ "$ref": "#/components/parameters/If-Match" }));
+                let name = if self.needs_etag() { "If-Match-required" } else { "If-Match" };
+                parameters.push(shared_parameter(name));
             } else if in_path || !route.method.has_body() {
                 let place = if in_path { "path" } else { "query" };
                 let required = in_path || self.request.is_required(name);
@@ -159,10 +166,9 @@ impl Described<'_> {
                 Idempotency::Required => "Idempotency-Key-required",
                 _ => "Idempotency-Key",
             };
-            let reference = format!("#/components/parameters/{name}");
-            parameters.push(json!({ "$ref": reference }));
+            parameters.push(shared_parameter(name));
         }
-        parameters.push(json!({ "$ref": "#/components/parameters/Accept-Language" }));
+        parameters.push(shared_parameter("Accept-Language"));
         let body = (!properties.is_empty()).then(|| {
             let required: Vec<_> =
                 properties.keys().filter(|name| self.request.is_required(name)).cloned().collect();
@@ -229,7 +235,8 @@ impl Described<'_> {
         may(self.function.access != Access::Anyone, &[FORBIDDEN]);
         may(route.path_fields().next().is_some(), &[NO_SUCH_PATH]);
         may(changes, &[TRY_AGAIN]);
-        may(self.needs_etag(), &[STALE_ETAG, ETAG_REQUIRED]);
+        may(self.takes_etag(), &[STALE_ETAG]);
+        may(self.needs_etag(), &[ETAG_REQUIRED]);
         may(route.method.has_body(), &[TOO_LARGE, NOT_JSON]);
         may(self.is_keyed(), &[INVALID_IDEMPOTENCY_KEY, STILL_RUNNING, KEY_REUSED]);
         let must = self.is_keyed() && self.operation.idempotency == Idempotency::Required;
@@ -245,6 +252,11 @@ impl Described<'_> {
         }
         by_status
     }
+}
+
+/// A parameter that several operations have.
+fn shared_parameter(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/parameters/{name}") })
 }
 
 /// A parameter; what describes the field describes the parameter.
@@ -265,9 +277,11 @@ fn is_shared(problem: &Problem) -> bool {
     crate::problems::ALL.contains(problem)
 }
 
-fn shared_responses() -> Map<String, Value> {
-    let response = |problem: &Problem| (problem.reason.to_owned(), refusal(&[*problem]));
-    crate::problems::ALL.iter().map(response).collect()
+/// Those responses that are referred to.
+fn shared_responses(paths: &Value) -> Map<String, Value> {
+    let referred = schemas::referred(paths, "#/components/responses/");
+    let shared = crate::problems::ALL.iter().filter(|problem| referred.contains(problem.reason));
+    shared.map(|problem| (problem.reason.to_owned(), refusal(&[*problem]))).collect()
 }
 
 /// One response for all the problems of a status.
@@ -335,6 +349,9 @@ fn shared_parameters() -> Value {
     });
     let key_text = "Makes a repeat safe: the same key and request get the first answer again, and \
         have no second effect. Kept for three days, for each caller.";
+    let etag = json!({ "type": "string", "minLength": 1, "maxLength": 64 });
+    let etag_text = "The `etag` of the version that you mean: it is refused if it has changed \
+        since. It may be sent as `etag` in the body instead.";
     json!({
         "Accept-Language": header(
             "Accept-Language",
@@ -349,13 +366,8 @@ fn shared_parameters() -> Value {
             &format!("{key_text} It must be there, unless `validate_only` is true."),
             key,
         ),
-        "If-Match": header(
-            "If-Match",
-            true,
-            "The `etag` of the version that you change: it is refused if it has changed since. \
-                It may be sent as `etag` in the body instead.",
-            json!({ "type": "string", "minLength": 1, "maxLength": 64 }),
-        ),
+        "If-Match": header("If-Match", false, etag_text, etag.clone()),
+        "If-Match-required": header("If-Match", true, etag_text, etag),
     })
 }
 

@@ -45,6 +45,14 @@ impl Document for Envelope {
     }
 }
 
+/// An event isn't what its type says: its subscriber can never read it.
+#[derive(Debug, thiserror::Error)]
+#[error("the event can't be read as {kind}")]
+pub struct Unreadable {
+    pub(crate) kind: &'static str,
+    pub(crate) source: serde_json::Error,
+}
+
 /// An event that a function wants told, before it has an id.
 #[derive(Clone, Debug)]
 pub(crate) struct Announcement {

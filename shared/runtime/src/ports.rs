@@ -1,8 +1,9 @@
 //! The outside world, as a function's ports: everything that isn't pure comes
 //! through here, so that tests and the simulator can set it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use aws_lc_rs::{digest, hmac};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use contracts::Timestamp;
@@ -45,9 +46,14 @@ pub struct Settings {
 }
 
 /// The port: the time.
+#[async_trait]
 pub trait Clock: Send + Sync + 'static {
     /// Now.
     fn now(&self) -> Timestamp;
+    /// Waits a while.
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
 }
 
 /// The port: randomness, fit for secrets.

@@ -373,11 +373,12 @@ fn log(method: &Method, path: &str, response: &Response, trace: &Trace, took: Du
     let function = response.extensions().get::<AnsweredBy>().map_or("", |AnsweredBy(id)| id);
     let problem = response.extensions().get::<Refused>().map_or("", |Refused(reason)| reason);
     tracing::info!(
+        target: "request",
+        function,
         http_request.request_method = method.as_str(),
         http_request.request_url = path,
         http_request.status = status,
         http_request.latency = format_args!("{:.6}s", took.as_secs_f64()),
-        function,
         problem,
         trace_id = trace.trace_id,
         "request"

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::Operation;
 
 /// Where components stand.
-const PLACE: &str = "#/components/schemas/";
+pub(super) const PLACE: &str = "#/components/schemas/";
 
 /// A generator whose components stand where these documents have them.
 pub(super) fn generator(settings: SchemaSettings) -> SchemaGenerator {
@@ -130,7 +130,7 @@ pub(super) fn join(
         // Whatever refers to something renamed is another thing too.
         let differs = |(name, schema): &(&String, &Value)| {
             let other = components.get(*name).is_some_and(|it| it != *schema);
-            let refers = referred(schema).iter().any(|it| renamed.contains(it));
+            let refers = referred(schema, PLACE).iter().any(|it| renamed.contains(it));
             !renamed.contains(*name) && (other || (refers && components.contains_key(*name)))
         };
         let more: Vec<_> = taken.iter().filter(differs).map(|(name, _)| name.clone()).collect();
@@ -140,11 +140,13 @@ pub(super) fn join(
         renamed.extend(more);
     }
     // Requests themselves aren't components: their fields are parameters and bodies.
-    let mut wanted = referred(&asking);
+    let mut wanted = referred(&asking, PLACE);
     let mut done = BTreeSet::new();
     while let Some(name) = wanted.pop_first() {
         let Some(schema) = taken.get(&name) else { continue };
-        wanted.extend(referred(schema).into_iter().filter(|it| !done.contains(it) && *it != name));
+        wanted.extend(
+            referred(schema, PLACE).into_iter().filter(|it| !done.contains(it) && *it != name),
+        );
         let mut schema = schema.clone();
         rename(&mut schema, &renamed);
         components.insert(input_name(&name, &renamed), schema);
@@ -169,11 +171,11 @@ fn rename(value: &mut Value, renamed: &BTreeSet<String>) {
     });
 }
 
-/// The components that something refers to.
-pub(super) fn referred(value: &Value) -> BTreeSet<String> {
+/// The components of a place that something refers to.
+pub(super) fn referred(value: &Value, place: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     each_member(&mut value.clone(), &mut |name, value| {
-        let component = value.as_str().and_then(|it| it.strip_prefix(PLACE));
+        let component = value.as_str().and_then(|it| it.strip_prefix(place));
         found.extend(component.filter(|_| name == "$ref").map(str::to_owned));
     });
     found
