@@ -1,0 +1,21 @@
+//! The ports in one process: documents in `SQLite`, a bus without a wire, mail
+//! in an inbox, keys in files. [`Platform`] puts them together for some domains.
+
+mod bus;
+mod client;
+mod clockwork;
+mod inbox;
+mod keyring;
+mod machine;
+mod platform;
+mod smtp;
+pub mod store;
+
+pub use bus::{DeadLetter, LocalBus, Waiting};
+pub use client::LocalClient;
+pub use clockwork::Clockwork;
+pub use inbox::{Inbox, Letter};
+pub use keyring::{FileKeyring, secret};
+pub use machine::{SystemClock, SystemRandom};
+pub use platform::{Options, Platform};
+pub use smtp::Smtp;

@@ -1,0 +1,257 @@
+//! The platform in one process: some domains on the ports of this crate.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, OnceLock},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use runtime::{
+    Clock, Domain, Front, Host, Keyring, Mail, Ports, Random, Secret, Settings, Store,
+    limits::Limits, token::Verifier,
+};
+use tokio::{sync::watch, task::JoinHandle, time::timeout};
+
+use crate::{
+    Clockwork, FileKeyring, Inbox, LocalBus, LocalClient, Smtp, SystemClock, SystemRandom,
+    keyring::new_secret,
+    store::{self, Database, DomainStore},
+};
+
+/// How the platform is set up.
+pub struct Options {
+    /// The folder that everything is kept in; nothing: it's gone with the process.
+    pub folder: Option<PathBuf>,
+    /// The server that takes mail, as `smtp://host:port`; nothing: mail goes to
+    /// the local inbox alone.
+    pub smtp_url: Option<String>,
+    /// What functions must know.
+    pub settings: Settings,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+    /// What signs access tokens; nothing: a key in the folder.
+    pub keyring: Option<Arc<dyn Keyring>>,
+}
+
+impl Options {
+    /// The machine's time and randomness, nothing kept, mail to the local inbox.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            folder: None,
+            smtp_url: None,
+            settings,
+            clock: Arc::new(SystemClock),
+            random: Arc::new(SystemRandom),
+            keyring: None,
+        }
+    }
+}
+
+/// The platform in one process.
+pub struct Platform {
+    host: Host,
+    database: Arc<Database>,
+    inbox: Arc<Inbox>,
+    bus: Arc<LocalBus>,
+    ports: BTreeMap<&'static str, Arc<Ports>>,
+    /// The ports of the platform itself.
+    own: Arc<Ports>,
+    limits: Arc<OnceLock<Arc<Limits>>>,
+    jobs: Background,
+    relay: Background,
+}
+
+/// How long the jobs may take to finish when the platform stops.
+const JOBS_WITHIN: Duration = Duration::from_secs(3);
+
+/// How long the bus may: it gives up a little earlier by itself.
+const BUS_WITHIN: Duration = Duration::from_secs(6);
+
+/// How many expired documents are dropped at once.
+const DROPPED: u32 = 500;
+
+impl Platform {
+    /// Starts the domains, within a Tokio runtime. What takes long is done when
+    /// it's needed, or after.
+    pub fn start(options: Options, domains: Vec<Domain>) -> anyhow::Result<Self> {
+        let Options { folder, smtp_url, settings, clock, random, keyring } = options;
+        let database = match &folder {
+            Some(folder) => Database::open(folder, store::Options::default())?,
+            None => Database::in_memory()?,
+        };
+        let keys = folder.map(|folder| folder.join("keys"));
+        let secret = if let Some(keys) = &keys {
+            crate::secret(keys, &*random).context("the platform's secret")?
+        } else {
+            Secret::new(&new_secret(&*random))
+        };
+        let keyring = keyring.unwrap_or_else(|| {
+            let keyring =
+                Arc::new(keys.map_or_else(FileKeyring::in_memory, |keys| FileKeyring::open(&keys)));
+            prepare(keyring.clone());
+            keyring
+        });
+
+        let own = database.domain("local", Inbox::COLLECTIONS)?;
+        let inbox = Arc::new(Inbox::new(own.clone(), clock.clone()));
+        let mail: Arc<dyn Mail> = match smtp_url {
+            Some(url) => {
+                let smtp = Smtp::new(&url, &settings.public_url, clock.clone(), inbox.clone())?;
+                Arc::new(smtp)
+            }
+            None => inbox.clone(),
+        };
+        let events = database.domain("bus", LocalBus::COLLECTIONS)?;
+        let bus = Arc::new(LocalBus::new(events.clone(), clock.clone(), random.clone()));
+        let client = Arc::new(LocalClient::new(random.clone()));
+        let own = Arc::new(Ports {
+            store: own,
+            client: client.clone(),
+            bus: bus.clone(),
+            mail,
+            clock: clock.clone(),
+            random,
+            verifier: Arc::new(Verifier::new(keyring.clone(), &settings.public_url)),
+            keyring,
+            secret: Arc::new(secret),
+            settings: Arc::new(settings),
+        });
+
+        let (mut ports, mut stores, mut hosted) = (BTreeMap::new(), Vec::new(), Vec::new());
+        for domain in domains {
+            let store = database.domain(domain.name, &domain.collections)?;
+            let of_domain = Arc::new(Ports { store: store.clone(), ..Ports::clone(&own) });
+            ports.insert(domain.name, of_domain.clone());
+            stores.push((domain.name, store));
+            hosted.push((domain, of_domain));
+        }
+        let host = Host::new(hosted, None);
+        client.lead_to(host.clone());
+        let outboxes = stores.iter().map(|(name, store)| (*name, store.clone() as Arc<dyn Store>));
+        bus.connect(host.clone(), outboxes.collect());
+
+        let limits = Arc::<OnceLock<Arc<Limits>>>::default();
+        let clockwork = clockwork(&host, stores, clock, limits.clone());
+        let jobs = Background::begin(async move |stop| clockwork.run(stop).await);
+        let carrier = bus.clone();
+        let relay = Background::begin(async move |stop| carrier.carry(stop).await);
+        let database = Arc::new(database);
+        Ok(Self { host, database, inbox, bus, ports, own, limits, jobs, relay })
+    }
+
+    /// The functions.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// The documents of all domains.
+    pub fn database(&self) -> &Arc<Database> {
+        &self.database
+    }
+
+    /// The mail that was sent.
+    pub fn inbox(&self) -> &Arc<Inbox> {
+        &self.inbox
+    }
+
+    /// What carries events.
+    pub fn bus(&self) -> &Arc<LocalBus> {
+        &self.bus
+    }
+
+    /// The ports of a domain.
+    pub fn ports(&self, domain: &str) -> Option<&Arc<Ports>> {
+        self.ports.get(domain)
+    }
+
+    /// What a server adds to the functions; limits that nobody needs any more
+    /// are forgotten from now on.
+    pub fn front(&self, limits: Option<Arc<Limits>>) -> Front {
+        if let Some(limits) = &limits {
+            let _first_one_counts = self.limits.set(limits.clone());
+        }
+        Front { limits, ports: self.own.clone() }
+    }
+
+    /// Stops: the jobs first, then the bus when it has carried what is left, or
+    /// after some seconds; then the store is closed.
+    pub async fn shutdown(&self) -> anyhow::Result<()> {
+        self.jobs.end("the jobs", JOBS_WITHIN).await;
+        self.relay.end("the bus", BUS_WITHIN).await;
+        self.database.close().await
+    }
+}
+
+/// Makes the key that signs tokens, before the first one signs in.
+fn prepare(keyring: Arc<FileKeyring>) {
+    runtime::spawn(async move {
+        if let Err(error) = keyring.prepare().await {
+            tracing::error!(error = format!("{error:#}"), "there's no key to sign tokens");
+        }
+    });
+}
+
+fn clockwork(
+    host: &Host,
+    stores: Vec<(&'static str, Arc<DomainStore>)>,
+    clock: Arc<dyn Clock>,
+    limits: Arc<OnceLock<Arc<Limits>>>,
+) -> Clockwork {
+    let drop_expired = move || {
+        let (stores, clock) = (stores.clone(), clock.clone());
+        async move {
+            for (_, store) in stores {
+                while store.drop_expired(clock.now(), DROPPED).await? >= DROPPED {}
+            }
+            Ok(())
+        }
+    };
+    let forget_idle = move || {
+        let limits = limits.clone();
+        async move {
+            if let Some(limits) = limits.get() {
+                limits.forget_idle();
+            }
+            Ok(())
+        }
+    };
+    Clockwork::new(host.clone())
+        .each_minute("drop_expired", drop_expired)
+        .each_minute("forget_idle", forget_idle)
+}
+
+/// Something that runs beside the requests until it's told to stop.
+struct Background {
+    stop: watch::Sender<bool>,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Background {
+    fn begin<F>(run: impl FnOnce(watch::Receiver<bool>) -> F) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (stop, stopped) = watch::channel(false);
+        let task = runtime::spawn(run(stopped));
+        Self { stop, task: Mutex::new(Some(task)) }
+    }
+
+    /// Tells it to stop, and waits for it a while.
+    async fn end(&self, name: &str, within: Duration) {
+        let task = self.task.lock().expect("no holder panics").take();
+        let Some(mut task) = task else { return };
+        self.stop.send_replace(true);
+        match timeout(within, &mut task).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "{name} ended badly"),
+            Err(_elapsed) => {
+                tracing::warn!("{name} didn't finish in time");
+                task.abort();
+            }
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! Mail over SMTP, to a server of one's own, without TLS: one on the same
+//! machine or network that passes it on.
+//!
+//! What the server said decides: a yes, a no for good, a no for now. Only when
+//! the content was on its way and no answer came can't it be told.
+
+mod composing;
+
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail};
+use async_trait::async_trait;
+use lettre::{
+    Address,
+    message::Mailbox,
+    transport::smtp::{
+        Error,
+        client::AsyncSmtpConnection,
+        commands,
+        extension::{ClientId, Extension, MailBodyParameter, MailParameter},
+    },
+};
+use runtime::{
+    Clock, Mail,
+    mail::{MailError, Message, Taken},
+};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout},
+};
+
+use crate::Inbox;
+
+/// Mail over SMTP; what was taken is in the inbox too.
+pub struct Smtp {
+    server: (String, u16),
+    from: Mailbox,
+    hello: ClientId,
+    clock: Arc<dyn Clock>,
+    inbox: Arc<Inbox>,
+    lines: Semaphore,
+    idle: Mutex<Vec<(AsyncSmtpConnection, Instant)>>,
+}
+
+/// How many messages are sent at once, and connections kept.
+const LINES: usize = 4;
+
+/// How long it may take until a server has said hello.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long a message may take.
+const SEND_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long a connection is kept that nobody uses; servers hang up after minutes.
+const KEPT: Duration = Duration::from_secs(30);
+
+/// A message on its way.
+struct Letter<'a> {
+    sender: Address,
+    recipient: Address,
+    content: Vec<u8>,
+    /// Whether the server may have the content.
+    handed_over: &'a AtomicBool,
+}
+
+impl Smtp {
+    /// A server, such as `smtp://localhost:1025`, for the platform at an address.
+    pub fn new(
+        url: &str,
+        public_url: &str,
+        clock: Arc<dyn Clock>,
+        inbox: Arc<Inbox>,
+    ) -> anyhow::Result<Self> {
+        let server = server(url).with_context(|| format!("{url} isn't smtp://host:port"))?;
+        let domain = domain(public_url);
+        let sender = Address::new("no-reply", &domain).context("the sender's address")?;
+        Ok(Self {
+            server,
+            from: Mailbox::new(Some("Aula".to_owned()), sender),
+            hello: ClientId::Domain(domain),
+            clock,
+            inbox,
+            lines: Semaphore::new(LINES),
+            idle: Mutex::default(),
+        })
+    }
+
+    async fn hand_over(&self, letter: &Letter<'_>) -> Result<(), MailError> {
+        let _line = self.lines.acquire().await.expect("the lines are never cut");
+        let mut line = match self.idle_line() {
+            None => self.prepared(letter).await?,
+            Some(mut line) => match prepare(&mut line, letter).await {
+                Ok(()) => line,
+                Err(Unprepared::Refused(error)) => return Err(MailError::Refused(error)),
+                // The server has hung up meanwhile, most likely.
+                Err(Unprepared::NotNow(_)) => self.prepared(letter).await?,
+            },
+        };
+        letter.handed_over.store(true, Ordering::SeqCst);
+        match line.message(&letter.content).await {
+            Ok(_) => {
+                self.idle.lock().expect("no holder panics").push((line, Instant::now()));
+                Ok(())
+            }
+            Err(error) if error.is_permanent() => Err(MailError::Refused(error.to_string())),
+            Err(error) if error.is_transient() => Err(MailError::Unavailable(error.to_string())),
+            Err(error) => Err(MailError::Unknown(error.to_string())),
+        }
+    }
+
+    /// A connection that nobody uses.
+    fn idle_line(&self) -> Option<AsyncSmtpConnection> {
+        let mut idle = self.idle.lock().expect("no holder panics");
+        idle.retain(|(_, since)| since.elapsed() < KEPT);
+        idle.pop().map(|(line, _)| line)
+    }
+
+    /// A new connection, whose server is ready for the content.
+    async fn prepared(&self, letter: &Letter<'_>) -> Result<AsyncSmtpConnection, MailError> {
+        let (host, port) = &self.server;
+        let server = (host.as_str(), *port);
+        let connect = AsyncSmtpConnection::connect_tokio1(server, None, &self.hello, None, None);
+        let mut line = match timeout(CONNECT_WITHIN, connect).await {
+            Ok(Ok(line)) => line,
+            // A server that says no to everybody doesn't say no to this message.
+            Ok(Err(error)) => return Err(MailError::Unavailable(error.to_string())),
+            Err(_elapsed) => {
+                return Err(MailError::Unavailable("no connection in time".to_owned()));
+            }
+        };
+        match prepare(&mut line, letter).await {
+            Ok(()) => Ok(line),
+            Err(Unprepared::Refused(error)) => Err(MailError::Refused(error)),
+            Err(Unprepared::NotNow(error)) => Err(MailError::Unavailable(error)),
+        }
+    }
+}
+
+/// Why a server isn't ready for the content: it certainly hasn't got it.
+enum Unprepared {
+    Refused(String),
+    NotNow(String),
+}
+
+impl From<Error> for Unprepared {
+    fn from(error: Error) -> Self {
+        let said = error.to_string();
+        if error.is_permanent() { Self::Refused(said) } else { Self::NotNow(said) }
+    }
+}
+
+/// Tells a server who sends to whom, until it's ready for the content.
+async fn prepare(line: &mut AsyncSmtpConnection, letter: &Letter<'_>) -> Result<(), Unprepared> {
+    let takes = |extension| line.server_info().supports_feature(extension);
+    let mut parameters = Vec::new();
+    if !AsRef::<str>::as_ref(&letter.recipient).is_ascii() {
+        if !takes(Extension::SmtpUtfEight) {
+            let said = "the server doesn't know such addresses".to_owned();
+            return Err(Unprepared::Refused(said));
+        }
+        parameters.push(MailParameter::SmtpUtfEight);
+        parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
+    }
+    line.command(commands::Mail::new(Some(letter.sender.clone()), parameters)).await?;
+    line.command(commands::Rcpt::new(letter.recipient.clone(), Vec::new())).await?;
+    line.command(commands::Data).await?;
+    Ok(())
+}
+
+#[async_trait]
+impl Mail for Smtp {
+    async fn send(&self, message: &Message) -> Result<(), MailError> {
+        let composed = composing::compose(message, &self.from, self.clock.now())?;
+        let recipient = composed.envelope().to().first().cloned();
+        let handed_over = AtomicBool::new(false);
+        let letter = Letter {
+            sender: self.from.email.clone(),
+            recipient: recipient.ok_or(MailError::Refused("there's no recipient".to_owned()))?,
+            content: composed.formatted(),
+            handed_over: &handed_over,
+        };
+        let sent = timeout(SEND_WITHIN, self.hand_over(&letter)).await.unwrap_or_else(|_elapsed| {
+            let said = format!("no answer within {} s", SEND_WITHIN.as_secs());
+            Err(if handed_over.load(Ordering::SeqCst) {
+                MailError::Unknown(said)
+            } else {
+                MailError::Unavailable(said)
+            })
+        });
+        sent.map_err(|error| without_address(error, &message.to))?;
+        if let Err(error) = self.inbox.keep(message).await {
+            tracing::warn!(error = format!("{error:#}"), "sent mail isn't in the local inbox");
+        }
+        Ok(())
+    }
+
+    /// SMTP can't tell; but what is in the inbox was taken before it came there.
+    async fn taken(&self, message_id: &str) -> anyhow::Result<Taken> {
+        Ok(match self.inbox.taken(message_id).await? {
+            Taken::Yes => Taken::Yes,
+            Taken::No | Taken::CannotTell => Taken::CannotTell,
+        })
+    }
+}
+
+/// What a server says of an address often repeats it; logs and lists shouldn't.
+fn without_address(error: MailError, address: &str) -> MailError {
+    let clean = |said: String| said.replace(address, "…").replace(char::is_control, " ");
+    match error {
+        MailError::Refused(said) => MailError::Refused(clean(said)),
+        MailError::Unavailable(said) => MailError::Unavailable(clean(said)),
+        MailError::Unknown(said) => MailError::Unknown(clean(said)),
+    }
+}
+
+/// The host and the port of `smtp://host:port`.
+fn server(url: &str) -> anyhow::Result<(String, u16)> {
+    let Some(authority) = url.strip_prefix("smtp://") else {
+        bail!("only smtp is spoken, without TLS");
+    };
+    let authority = authority.trim_end_matches('/');
+    if authority.contains(['/', '?', '#', '@']) {
+        bail!("there can be neither a path nor a password");
+    }
+    let (host, port) = match authority.rsplit_once(':') {
+        // The colons of an IPv6 address are between brackets.
+        Some((host, port)) if !port.contains(']') => (host, port.parse().context("the port")?),
+        _ => (authority, 25),
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    if host.is_empty() {
+        bail!("there's no host");
+    }
+    Ok((host.to_owned(), port))
+}
+
+/// The domain that mail comes from: the platform's, if it has one.
+fn domain(public_url: &str) -> String {
+    let authority = public_url.split_once("://").map_or(public_url, |(_, rest)| rest);
+    let authority = authority.split('/').next().unwrap_or_default();
+    let host = authority.split(':').next().unwrap_or_default();
+    if host.contains('.') && host.parse::<IpAddr>().is_err() {
+        host.to_owned()
+    } else {
+        "aula.localhost".to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_a_host_and_a_port() {
+        let read = |url: &str| server(url).ok();
+        assert_eq!(read("smtp://localhost:1025"), Some(("localhost".to_owned(), 1025)));
+        assert_eq!(read("smtp://mail.example"), Some(("mail.example".to_owned(), 25)));
+        assert_eq!(read("smtp://[::1]:2525/"), Some(("::1".to_owned(), 2525)));
+        assert_eq!(read("smtp://[::1]"), Some(("::1".to_owned(), 25)));
+        for url in ["smtps://a:1", "localhost:25", "smtp://", "smtp://a:b", "smtp://u:p@a:1"] {
+            assert_eq!(read(url), None, "{url}");
+        }
+    }
+
+    #[test]
+    fn mail_comes_from_the_platforms_domain_if_it_has_one() {
+        assert_eq!(domain("https://aula.example:8443/x"), "aula.example");
+        for url in ["http://127.0.0.1:8080", "http://localhost:8080", "http://[::1]:8080"] {
+            assert_eq!(domain(url), "aula.localhost");
+        }
+    }
+
+    #[test]
+    fn an_address_does_not_get_into_what_is_told() {
+        let said = MailError::Refused("550 <ada@example.com> unknown\r\n".to_owned());
+        let MailError::Refused(told) = without_address(said, "ada@example.com") else {
+            panic!("it stays a refusal");
+        };
+        assert_eq!(told, "550 <…> unknown  ");
+    }
+}

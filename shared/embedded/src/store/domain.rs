@@ -1,0 +1,204 @@
+//! The store of one domain.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
+
+use anyhow::{Context as _, ensure};
+use async_trait::async_trait;
+use contracts::Timestamp;
+use runtime::{Collection, Conflict, Direction, Key, Query, Record, Rows, Store, Version, Write};
+
+use super::{
+    cell,
+    connections::Connections,
+    search::Search,
+    statistics::Counters,
+    table::{self, Table},
+    writer::{Change, Outcome},
+};
+
+/// The part of a database that belongs to one domain; it reaches no other.
+pub struct DomainStore {
+    domain: String,
+    tables: BTreeMap<&'static str, Arc<Table>>,
+    connections: Arc<Connections>,
+    counters: Arc<Counters>,
+}
+
+impl DomainStore {
+    /// Opens the collections of a domain.
+    pub(super) fn open(
+        domain: &str,
+        collections: &[Collection],
+        connections: Arc<Connections>,
+        counters: Arc<Counters>,
+    ) -> anyhow::Result<Self> {
+        ensure!(table::is_plain(domain), "{domain:?} can't name a domain");
+        let mut tables = BTreeMap::new();
+        for collection in collections {
+            let table = Arc::new(Table::new(domain, *collection)?);
+            let twice = tables.insert(collection.name, table);
+            ensure!(twice.is_none(), "{domain} declares {} twice", collection.name);
+        }
+        connections.bring(&tables.values().cloned().collect::<Vec<_>>())?;
+        Ok(Self { domain: domain.to_owned(), tables, connections, counters })
+    }
+
+    /// Reads all documents of a collection, in the order of their ids. They are
+    /// read a batch at a time, so a change meanwhile may or may not be seen;
+    /// [`Database::open_read_only`](super::Database::open_read_only) shows one moment.
+    pub fn scan(
+        &self,
+        collection: &str,
+    ) -> anyhow::Result<impl Iterator<Item = anyhow::Result<Record>> + use<'_>> {
+        const BATCH: u32 = 256;
+        let table = Arc::clone(self.table(collection)?);
+        // No id is empty, so all come after this.
+        let (mut after, mut more) = (String::new(), true);
+        let mut batch = Vec::new().into_iter();
+        Ok(std::iter::from_fn(move || {
+            if batch.len() == 0 && more {
+                let read = self.connections.read(|it| Ok(table.scan(it, &after, BATCH)?));
+                let records = match read {
+                    Ok(records) => records,
+                    Err(error) => {
+                        more = false;
+                        return Some(Err(error));
+                    }
+                };
+                more = !records.is_empty();
+                if let Some(last) = records.last() {
+                    after.clone_from(&last.id);
+                }
+                batch = records.into_iter();
+            }
+            batch.next().map(Ok)
+        }))
+    }
+
+    /// Drops documents whose time is over, at most so many, and says how many.
+    /// Firestore does that by itself.
+    pub async fn drop_expired(&self, now: Timestamp, limit: u32) -> anyhow::Result<u32> {
+        const BATCH: u32 = 400;
+        let mut dropped = 0;
+        for table in self.tables.values() {
+            let Some(listing) = table.expiring() else { continue };
+            let mut query = Query {
+                collection: table.collection.name,
+                equals: Vec::new(),
+                contains: None,
+                order: listing.index.order,
+                direction: Direction::Ascending,
+                at_most: Some(now.to_string().into()),
+                at_least: None,
+                limit: BATCH,
+                after: None,
+            };
+            while dropped < limit {
+                query.limit = BATCH.min(limit - dropped);
+                let search = Search::along(table, listing, &query)?;
+                let rows = self.connections.read(|connection| search.rows(connection))?;
+                dropped += self.drop_unchanged(query.collection, rows.records).await?;
+                query.after = rows.next;
+                if query.after.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(dropped)
+    }
+
+    /// Deletes those documents that are still as they were read: one that has
+    /// changed may have been given more time.
+    async fn drop_unchanged(
+        &self,
+        collection: &'static str,
+        records: Vec<Record>,
+    ) -> anyhow::Result<u32> {
+        let delete = |it: Record| Write::Delete(Key { collection, id: it.id }, it.version);
+        let mut deletes: Vec<Write> = records.into_iter().map(delete).collect();
+        while let Err(Conflict(changed)) = self.commit(deletes.clone()).await? {
+            deletes.retain(|delete| *delete.key() != changed);
+        }
+        Ok(u32::try_from(deletes.len())?)
+    }
+
+    fn table(&self, collection: &str) -> anyhow::Result<&Arc<Table>> {
+        let table = self.tables.get(collection);
+        table.with_context(|| format!("{} has no collection {collection}", self.domain))
+    }
+
+    /// What a write changes. All that can be wrong with it is found here, where
+    /// it's made, and not where the commits of others wait behind it.
+    fn change(&self, write: Write) -> anyhow::Result<Change> {
+        let table = Arc::clone(self.table(write.key().collection)?);
+        let after = |body: String| -> anyhow::Result<_> {
+            let cells = cell::cells(&body, &table.fields)?;
+            Ok(Some((body, cells)))
+        };
+        let before = |version: Version| -> anyhow::Result<_> {
+            Ok(Some(version.0.parse().context("the version isn't of this store")?))
+        };
+        let (before, after, key) = match write {
+            Write::Create(key, body) => {
+                ensure!(is_possible(&key.id), "no document can have this id");
+                (None, after(body)?, key)
+            }
+            Write::Replace(key, body, version) => (before(version)?, after(body)?, key),
+            Write::Delete(key, version) => (before(version)?, None, key),
+        };
+        Ok(Change { table, key, before, after })
+    }
+}
+
+#[async_trait]
+impl Store for DomainStore {
+    async fn get(&self, key: &Key) -> anyhow::Result<Option<Record>> {
+        let table = self.table(key.collection)?;
+        self.counters.reads.one();
+        self.connections.read(|connection| Ok(table.get(connection, &key.id)?))
+    }
+
+    async fn query(&self, query: &Query) -> anyhow::Result<Rows> {
+        let search = Search::new(self.table(query.collection)?, query)?;
+        self.counters.queries.one();
+        let rows = self.connections.read(|connection| search.rows(connection))?;
+        self.counters.found.many(rows.records.len());
+        Ok(rows)
+    }
+
+    async fn count(&self, query: &Query) -> anyhow::Result<u64> {
+        let search = Search::new(self.table(query.collection)?, query)?;
+        self.counters.queries.one();
+        self.connections.read(|connection| search.count(connection))
+    }
+
+    async fn commit(&self, writes: Vec<Write>) -> Outcome {
+        if writes.is_empty() {
+            return Ok(Ok(()));
+        }
+        ensure!(writes.len() <= MOST, "a commit of {} writes is over {MOST}", writes.len());
+        let mut seen = HashSet::with_capacity(writes.len());
+        for Key { collection, id } in writes.iter().map(Write::key) {
+            ensure!(seen.insert((collection, id)), "a commit writes {collection}/{id} twice");
+        }
+        let changes = writes.into_iter().map(|write| {
+            let key = write.key().clone();
+            self.change(write)
+                .with_context(|| format!("{}/{} can't be written", key.collection, key.id))
+        });
+        self.connections.commit(changes.collect::<anyhow::Result<_>>()?).await
+    }
+}
+
+/// How many documents a commit may write: what Firestore takes at most.
+const MOST: usize = 500;
+
+/// Whether Firestore has documents with such an id.
+fn is_possible(id: &str) -> bool {
+    let reserved = id.starts_with("__") && id.ends_with("__");
+    let a_path = matches!(id, "" | "." | "..") || id.contains('/');
+    !reserved && !a_path && id.len() <= 1500
+}

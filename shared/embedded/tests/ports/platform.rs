@@ -1,0 +1,100 @@
+//! The platform in one process, started and stopped.
+
+use std::sync::Arc;
+
+use embedded::{Options, Platform};
+use runtime::mail::{Message, Taken};
+
+use crate::things::{Act, Beside, Folder, TokioClock, domains, keyring, settings};
+
+fn start(folder: &Folder) -> anyhow::Result<(Platform, Beside)> {
+    let options = Options {
+        folder: Some(folder.to_path_buf()),
+        keyring: Some(keyring()),
+        ..Options::new(settings())
+    };
+    let platform = Platform::start(options, domains())?;
+    let beside = Beside::new(platform.ports("things").unwrap());
+    Ok((platform, beside))
+}
+
+fn message() -> Message {
+    Message {
+        message_id: "one@aula.example".to_owned(),
+        to: "ada@example.com".to_owned(),
+        to_name: "Ada".to_owned(),
+        subject: "Hello".to_owned(),
+        text: "text".to_owned(),
+        html: "<p>html</p>".to_owned(),
+        headers: Vec::new(),
+        attachments: Vec::new(),
+    }
+}
+
+#[tokio::test]
+async fn what_was_there_is_there_after_a_restart() {
+    let folder = Folder::new();
+    let (platform, beside) = start(&folder).unwrap();
+    beside.tell("a", Act::GoOn).await;
+    beside.0.mail().send(&message()).await.unwrap();
+    let code = beside.0.secret().code("c");
+    platform.shutdown().await.unwrap();
+
+    let (platform, beside) = start(&folder).unwrap();
+    assert_eq!(platform.bus().waiting().await.unwrap().unsettled(), 0);
+    assert_eq!((beside.done("a").await, beside.done("a+").await), (1, 1));
+    assert_eq!(beside.0.secret().code("c"), code);
+    assert_eq!(beside.0.mail().taken("one@aula.example").await.unwrap(), Taken::Yes);
+    let letters = platform.inbox().newest(None, 10, None).await.unwrap().items;
+    assert_eq!(letters[0].message, message());
+    platform.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_second_platform_in_the_same_folder_is_refused() {
+    let folder = Folder::new();
+    let (platform, _) = start(&folder).unwrap();
+    let Err(error) = start(&folder) else { panic!("two platforms in one folder") };
+    let said = format!("{error:#}");
+    assert!(said.contains(&folder.display().to_string()), "{said}");
+    platform.shutdown().await.unwrap();
+    assert!(start(&folder).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_are_carried_and_jobs_run_by_themselves() {
+    let options = Options {
+        clock: Arc::new(TokioClock::new()),
+        keyring: Some(keyring()),
+        ..Options::new(settings())
+    };
+    let platform = Platform::start(options, domains()).unwrap();
+    let beside = Beside::new(platform.ports("things").unwrap());
+    beside.tell("a", Act::FailTwice).await;
+    platform.bus().settled().await.unwrap();
+    assert_eq!(beside.done("a").await, 1);
+    while beside.done("things.tick").await < 5 {
+        tokio::task::yield_now().await;
+        tokio::time::advance(std::time::Duration::from_millis(250)).await;
+    }
+    platform.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn after_it_has_stopped_nothing_is_taken() {
+    let folder = Folder::new();
+    let (platform, beside) = start(&folder).unwrap();
+    platform.shutdown().await.unwrap();
+    platform.shutdown().await.unwrap();
+    assert!(beside.0.mail().send(&message()).await.is_err());
+}
+
+#[tokio::test]
+async fn nonsense_for_a_mail_server_is_refused_at_the_start() {
+    let options = Options {
+        smtp_url: Some("https://mail.example".to_owned()),
+        keyring: Some(keyring()),
+        ..Options::new(settings())
+    };
+    assert!(Platform::start(options, domains()).is_err());
+}
