@@ -1,0 +1,187 @@
+//! A store's documents, as plainly as can be: what is committed here is true.
+
+use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
+
+use runtime::{
+    Collection, Conflict, Cursor, Direction, Key, Query, Record, Rows, Version, Write,
+};
+use serde_json::Value;
+
+/// The documents of one domain. They outlive every process.
+#[derive(Clone)]
+pub(crate) struct Documents {
+    collections: Vec<Collection>,
+    kept: BTreeMap<(&'static str, String), Kept>,
+    /// How many commits there were: each is the version of what it wrote, as
+    /// Firestore's update time is.
+    commits: u64,
+}
+
+#[derive(Clone)]
+struct Kept {
+    version: u64,
+    body: String,
+    value: Arc<Value>,
+}
+
+/// What a commit has changed about one document.
+#[derive(Clone, Debug)]
+pub struct Changed {
+    /// Its collection.
+    pub collection: &'static str,
+    /// Its id.
+    pub id: String,
+    /// What it was, if it was there.
+    pub before: Option<Arc<Value>>,
+    /// What it is now, if it's still there.
+    pub after: Option<Arc<Value>>,
+}
+
+/// The most writes that a commit may have.
+const WRITES_MOST: usize = 500;
+
+impl Documents {
+    pub(crate) fn new(collections: Vec<Collection>) -> Self {
+        Self { collections, kept: BTreeMap::new(), commits: 0 }
+    }
+
+    /// All documents of a collection.
+    pub(crate) fn all(&self, collection: &'static str) -> impl Iterator<Item = (&str, &Value)> {
+        let first = (collection, String::new());
+        let those = self.kept.range(first..).take_while(move |((name, _), _)| *name == collection);
+        those.map(|((_, id), kept)| (id.as_str(), &*kept.value))
+    }
+
+    pub(crate) fn get(&self, key: &Key) -> Result<Option<Record>, String> {
+        self.declared(key.collection)?;
+        let kept = self.kept.get(&(key.collection, key.id.clone()));
+        Ok(kept.map(|kept| kept.record(key.id.clone())))
+    }
+
+    pub(crate) fn count(&self, query: &Query) -> Result<u64, String> {
+        Ok(self.found(query)?.len() as u64)
+    }
+
+    pub(crate) fn query(&self, query: &Query) -> Result<Rows, String> {
+        let found = self.found(query)?;
+        let limit = query.limit as usize;
+        let more = found.len() > limit;
+        let mut records = Vec::new();
+        let mut next = None;
+        for (id, kept) in found.into_iter().take(limit) {
+            let value = kept.value[query.order].clone();
+            next = more.then(|| Cursor { value, id: id.to_owned() });
+            records.push(kept.record(id.to_owned()));
+        }
+        Ok(Rows { records, next })
+    }
+
+    fn found(&self, query: &Query) -> Result<Vec<(&str, &Kept)>, String> {
+        let collection = self.declared(query.collection)?;
+        if collection.index_for(query).is_none() {
+            return Err(format!("no index of {} serves {query:?}", query.collection));
+        }
+        let first = (query.collection, String::new());
+        let of_collection =
+            self.kept.range(first..).take_while(|((name, _), _)| *name == query.collection);
+        let mut found: Vec<(&str, &Kept)> = of_collection
+            .filter(|(_, kept)| finds(query, &kept.value))
+            .map(|((_, id), kept)| (id.as_str(), kept))
+            .collect();
+        let place = |value: &Value, id: &str, other: &Value, other_id: &str| {
+            let order = compare(value, other).then_with(|| id.cmp(other_id));
+            if query.direction == Direction::Descending { order.reverse() } else { order }
+        };
+        found.sort_by(|(id, one), (other_id, other)| {
+            place(&one.value[query.order], id, &other.value[query.order], other_id)
+        });
+        if let Some(after) = &query.after {
+            found.retain(|(id, kept)| {
+                place(&kept.value[query.order], id, &after.value, &after.id).is_gt()
+            });
+        }
+        Ok(found)
+    }
+
+    /// Writes all, or nothing when a precondition fails.
+    pub(crate) fn commit(
+        &mut self,
+        writes: Vec<Write>,
+    ) -> Result<Result<Vec<Changed>, Conflict>, String> {
+        if writes.len() > WRITES_MOST {
+            return Err(format!("a commit of {} writes", writes.len()));
+        }
+        let version = self.commits + 1;
+        let mut staged: BTreeMap<(&'static str, String), Option<Kept>> = BTreeMap::new();
+        for write in writes {
+            let key = write.key().clone();
+            self.declared(key.collection)?;
+            let place = (key.collection, key.id.clone());
+            let standing = match staged.get(&place) {
+                Some(staged) => staged.as_ref(),
+                None => self.kept.get(&place),
+            };
+            let standing = standing.map(|kept| Version(kept.version.to_string()));
+            let after = match write {
+                Write::Create(_, body) if standing.is_none() => Some(body),
+                Write::Replace(_, body, seen) if standing.as_ref() == Some(&seen) => Some(body),
+                Write::Delete(_, seen) if standing.as_ref() == Some(&seen) => None,
+                _ => return Ok(Err(Conflict(key))),
+            };
+            let after = after.map(|body| Kept::new(version, body)).transpose()?;
+            staged.insert(place, after);
+        }
+        self.commits = version;
+        let mut changed = Vec::with_capacity(staged.len());
+        for (place, after) in staged {
+            let now = after.as_ref().map(|kept| kept.value.clone());
+            let before = match after {
+                Some(kept) => self.kept.insert(place.clone(), kept),
+                None => self.kept.remove(&place),
+            };
+            let before = before.map(|kept| kept.value);
+            changed.push(Changed { collection: place.0, id: place.1, before, after: now });
+        }
+        Ok(Ok(changed))
+    }
+
+    fn declared(&self, name: &str) -> Result<&Collection, String> {
+        let declared = self.collections.iter().find(|collection| collection.name == name);
+        declared.ok_or_else(|| format!("the collection {name} isn't declared"))
+    }
+}
+
+impl Kept {
+    fn new(version: u64, body: String) -> Result<Self, String> {
+        let value: Value = serde_json::from_str(&body).map_err(|error| error.to_string())?;
+        Ok(Self { version, body, value: Arc::new(value) })
+    }
+
+    fn record(&self, id: String) -> Record {
+        let version = Version(self.version.to_string());
+        Record { id, body: self.body.clone(), version }
+    }
+}
+
+/// Whether a query finds a document, wherever it may begin and end.
+pub(crate) fn finds(query: &Query, document: &Value) -> bool {
+    let sorted = &document[query.order];
+    let contains = query.contains.as_ref();
+    !sorted.is_null()
+        && query.equals.iter().all(|filter| document[filter.field] == filter.value)
+        && contains.is_none_or(|filter| {
+            let array = document[filter.field].as_array();
+            array.is_some_and(|array| array.contains(&filter.value))
+        })
+        && query.at_most.as_ref().is_none_or(|most| compare(sorted, most).is_le())
+        && query.at_least.as_ref().is_none_or(|least| compare(sorted, least).is_ge())
+}
+
+fn compare(one: &Value, other: &Value) -> Ordering {
+    match (one, other) {
+        (Value::String(one), Value::String(other)) => one.cmp(other),
+        (Value::Number(one), Value::Number(other)) => one.as_i64().cmp(&other.as_i64()),
+        (Value::Bool(one), Value::Bool(other)) => one.cmp(other),
+        _ => Ordering::Equal,
+    }
+}

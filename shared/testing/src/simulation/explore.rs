@@ -1,0 +1,187 @@
+//! Exploring: every order of a small world that may make a difference.
+//!
+//! A world is run again and again from the start, each time in another order.
+//! Two orders that differ only in steps that touch nothing in common come to
+//! the same, so only one of them is run: where two steps of a run meet in a
+//! process or a document and the later could have come first, the order in
+//! which it does is run too (source sets, a dynamic partial-order reduction),
+//! and what a run has shown needn't be shown again (sleep sets).
+
+use super::{
+    Trace,
+    footprint::Footprint,
+    world::{How, World},
+};
+
+/// What came of exploring a world in which no order breaks a law.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Explored {
+    /// How many orders were run to their end; no two of them come to the same.
+    pub schedules: usize,
+    /// How many were left when they had begun to repeat another one.
+    pub repeated: usize,
+    /// How many steps the longest has.
+    pub longest: usize,
+}
+
+impl std::ops::AddAssign for Explored {
+    fn add_assign(&mut self, other: Self) {
+        self.schedules += other.schedules;
+        self.repeated += other.repeated;
+        self.longest = self.longest.max(other.longest);
+    }
+}
+
+/// A point of a run: what was possible, what was tried, what was taken.
+struct Frame {
+    /// Who waits for their turn.
+    enabled: Vec<u64>,
+    /// Whose turns are to be tried.
+    wanted: Vec<u64>,
+    /// Whose turns were tried, and what those touched.
+    done: Vec<(u64, Footprint)>,
+    /// Whose turns other runs have shown.
+    asleep: Vec<(u64, Footprint)>,
+    taken: Option<Step>,
+}
+
+/// A step that was taken.
+struct Step {
+    id: u64,
+    footprint: Footprint,
+    /// Which of the earlier steps must come before it.
+    after: Vec<bool>,
+}
+
+/// Runs a world in every order that may make a difference. If a law is broken,
+/// that is told with the trace of the run.
+pub fn explore(open: &dyn Fn() -> World) -> Result<Explored, String> {
+    let mut explored = Explored::default();
+    let mut world = opened(open);
+    let mut frames = vec![Frame::of(&world, Vec::new())];
+    loop {
+        while let Some(next) = frames.last().and_then(Frame::next) {
+            let asleep = take(&mut world, &mut frames, next);
+            if let Some(violation) = world.violation() {
+                return Err(told(open, &frames, &violation));
+            }
+            frames.push(Frame::of(&world, asleep));
+        }
+        if frames.last().is_some_and(|frame| frame.enabled.is_empty()) {
+            explored.schedules += 1;
+            explored.longest = explored.longest.max(frames.len() - 1);
+            world.rest();
+            if let Some(violation) = world.violation() {
+                return Err(told(open, &frames, &violation));
+            }
+        } else {
+            explored.repeated += 1;
+        }
+        while frames.last().is_some_and(|frame| frame.next().is_none()) {
+            frames.pop();
+        }
+        if frames.is_empty() {
+            return Ok(explored);
+        }
+        world = opened(open);
+        let last = frames.len() - 1;
+        follow(&mut world, &frames[..last]);
+    }
+}
+
+fn opened(open: &dyn Fn() -> World) -> World {
+    let mut world = open();
+    world.strict = true;
+    world
+}
+
+/// Takes the steps that led to a frame.
+fn follow(world: &mut World, frames: &[Frame]) {
+    for step in frames.iter().filter_map(|frame| frame.taken.as_ref()) {
+        let index = world.pending.iter().position(|pending| pending.id == step.id);
+        world.pass(index.expect("the same steps lead to the same point"), How::Well);
+    }
+}
+
+/// Takes a step from the last frame; gives back who sleeps after it.
+fn take(world: &mut World, frames: &mut [Frame], id: u64) -> Vec<(u64, Footprint)> {
+    let index = world.pending.iter().position(|pending| pending.id == id);
+    let index = index.expect("who is enabled waits");
+    let cause = world.pending[index].cause;
+    let footprint = world.pass(index, How::Well);
+    let after = note_races(frames, cause, id, &footprint);
+    let frame = frames.last_mut().expect("there's a first frame");
+    let shown = frame.asleep.iter().chain(&frame.done);
+    let asleep = shown.filter(|(_, its)| !its.meets(&footprint)).cloned().collect();
+    frame.done.push((id, footprint.clone()));
+    frame.taken = Some(Step { id, footprint, after });
+    asleep
+}
+
+/// Finds the earlier steps that might as well have come after this one, and
+/// wants that tried. Gives back which steps must come before it.
+fn note_races(frames: &mut [Frame], cause: u64, id: u64, footprint: &Footprint) -> Vec<bool> {
+    let last = frames.len() - 1;
+    let mut after = vec![false; last];
+    for earlier in (0..last).rev() {
+        let step = frames[earlier].taken.as_ref().expect("all but the last have taken a step");
+        let causes = step.id == cause;
+        if after[earlier] || !(causes || step.footprint.meets(footprint)) {
+            continue;
+        }
+        if !causes {
+            want_reversed(frames, earlier, id, &after);
+        }
+        after[earlier] = true;
+        let step = frames[earlier].taken.as_ref().expect("it was just there");
+        for (mine, its) in after.iter_mut().zip(&step.after) {
+            *mine |= its;
+        }
+    }
+    after
+}
+
+/// Wants a run in which the last step comes without this earlier one before it.
+fn want_reversed(frames: &mut [Frame], earlier: usize, id: u64, after: &[bool]) {
+    let last = frames.len() - 1;
+    let step = |index: usize| frames[index].taken.as_ref().expect("it was taken");
+    // What doesn't need the earlier step, in order, and then the last step: any of
+    // these that needs none of the others may come first.
+    let free: Vec<_> = (earlier + 1..last).filter(|index| !step(*index).after[earlier]).collect();
+    let needs_none = |after: &dyn Fn(usize) -> bool| !free.iter().any(|index| after(*index));
+    let firsts = free
+        .iter()
+        .filter(|index| needs_none(&|other| other < **index && step(**index).after[other]))
+        .map(|index| step(*index).id);
+    let itself = needs_none(&|other| after[other]).then_some(id);
+    let firsts: Vec<_> = firsts.chain(itself).collect();
+    let frame = &mut frames[earlier];
+    if firsts.iter().any(|first| frame.wanted.contains(first)) {
+        return;
+    }
+    let first = firsts.first().copied().expect("one of them comes first");
+    debug_assert!(frame.enabled.contains(&first), "what needs nothing else was possible");
+    frame.wanted.push(first);
+}
+
+impl Frame {
+    fn of(world: &World, asleep: Vec<(u64, Footprint)>) -> Self {
+        let enabled: Vec<_> = world.pending.iter().map(|pending| pending.id).collect();
+        let awake = enabled.iter().find(|id| asleep.iter().all(|(other, _)| other != *id));
+        let wanted = awake.copied().into_iter().collect();
+        Self { enabled, wanted, done: Vec::new(), asleep, taken: None }
+    }
+
+    /// Whose turn is to be tried next.
+    fn next(&self) -> Option<u64> {
+        let shown = |id: &u64| self.done.iter().chain(&self.asleep).any(|(other, _)| other == id);
+        self.wanted.iter().find(|id| !shown(id)).copied()
+    }
+}
+
+fn told(open: &dyn Fn() -> World, frames: &[Frame], violation: &str) -> String {
+    let mut world = opened(open);
+    world.trace = Trace::kept();
+    follow(&mut world, frames);
+    format!("{}an order of these steps breaks a law: {violation}", world.trace)
+}

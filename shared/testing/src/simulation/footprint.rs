@@ -1,0 +1,62 @@
+//! What a step has touched: two steps that touch nothing in common can be
+//! taken in either order, and the world is the same after both.
+
+use std::sync::Arc;
+
+use runtime::{Key, Query};
+use serde_json::Value;
+
+use super::documents::{Changed, finds};
+
+/// What a step has touched.
+#[derive(Clone, Default)]
+pub(crate) struct Footprint {
+    /// The processes that went on: whatever runs in one may share memory.
+    pub(crate) processes: Vec<usize>,
+    pub(crate) reads: Vec<(usize, Read)>,
+    pub(crate) writes: Vec<(usize, Changed)>,
+    /// It touched what can't be told apart: what the test itself plays.
+    pub(crate) played: bool,
+}
+
+/// What a step has read of a store.
+#[derive(Clone)]
+pub(crate) enum Read {
+    One(Key),
+    /// Whatever a query finds, now or later.
+    Many(Arc<Query>),
+}
+
+impl Footprint {
+    /// Whether the order of two steps may matter.
+    pub(crate) fn meets(&self, other: &Self) -> bool {
+        self.processes.iter().any(|process| other.processes.contains(process))
+            || (self.played && other.played)
+            || self.overwrites(other)
+            || other.overwrites(self)
+    }
+
+    /// Whether it writes what the other one reads or writes.
+    fn overwrites(&self, other: &Self) -> bool {
+        self.writes.iter().any(|(store, changed)| {
+            other.writes.iter().any(|(its_store, its)| {
+                store == its_store && changed.collection == its.collection && changed.id == its.id
+            }) || other.reads.iter().any(|(its_store, read)| store == its_store && read.sees(changed))
+        })
+    }
+}
+
+impl Read {
+    fn sees(&self, changed: &Changed) -> bool {
+        let found = |query: &Query, document: &Option<Arc<Value>>| {
+            document.as_ref().is_some_and(|document| finds(query, document))
+        };
+        match self {
+            Self::One(key) => key.collection == changed.collection && key.id == changed.id,
+            Self::Many(query) => {
+                query.collection == changed.collection
+                    && (found(query, &changed.before) || found(query, &changed.after))
+            }
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The ports of a simulated process: each call passes the gate.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use contracts::Timestamp;
+use runtime::{
+    Bus, Bytes, Client, Clock, Conflict, Envelope, Key, Mail, Outgoing, Query, Record, Rows, Store,
+    Trace, Write,
+    mail::{MailError, Message, Taken},
+};
+
+use super::gate::{Answer, Ask, Gate};
+
+/// All ports of a process that lead to the world.
+#[derive(Clone)]
+pub(crate) struct Simulated {
+    pub(crate) gate: Gate,
+    /// The world's time, in milliseconds since 1970.
+    pub(crate) millis: Arc<AtomicI64>,
+    /// Whether events are relayed in the request that has committed them, as
+    /// where nothing runs after the answer.
+    pub(crate) relays_at_once: bool,
+}
+
+#[async_trait]
+impl Store for Simulated {
+    async fn get(&self, key: &Key) -> anyhow::Result<Option<Record>> {
+        match self.gate.pass(Ask::Get(key.clone())).await {
+            Answer::Record(record) => Ok(record),
+            other => Err(other.broken()),
+        }
+    }
+
+    async fn query(&self, query: &Query) -> anyhow::Result<Rows> {
+        match self.gate.pass(Ask::Query(query.clone())).await {
+            Answer::Rows(rows) => Ok(rows),
+            other => Err(other.broken()),
+        }
+    }
+
+    async fn count(&self, query: &Query) -> anyhow::Result<u64> {
+        match self.gate.pass(Ask::Count(query.clone())).await {
+            Answer::Count(count) => Ok(count),
+            other => Err(other.broken()),
+        }
+    }
+
+    async fn commit(&self, writes: Vec<Write>) -> anyhow::Result<Result<(), Conflict>> {
+        match self.gate.pass(Ask::Commit(writes)).await {
+            Answer::Committed(outcome) => Ok(outcome),
+            other => Err(other.broken()),
+        }
+    }
+}
+
+#[async_trait]
+impl Client for Simulated {
+    async fn send(&self, request: Outgoing, trace: &Trace) -> anyhow::Result<(u16, Bytes)> {
+        match self.gate.pass(Ask::Call(request, trace.clone())).await {
+            Answer::Replied(reply) => Ok((reply.status, reply.body)),
+            other => Err(other.broken()),
+        }
+    }
+}
+
+#[async_trait]
+impl Bus for Simulated {
+    async fn committed(&self, _: &'static str, _: &[Envelope]) {
+        if self.relays_at_once {
+            // What fails here stays in the outbox, and is relayed later.
+            let _later = runtime::relay(self, self).await;
+        }
+    }
+
+    async fn publish(&self, events: &[Envelope]) -> anyhow::Result<()> {
+        match self.gate.pass(Ask::Publish(events.to_vec())).await {
+            Answer::Done => Ok(()),
+            other => Err(other.broken()),
+        }
+    }
+}
+
+#[async_trait]
+impl Mail for Simulated {
+    async fn send(&self, message: &Message) -> Result<(), MailError> {
+        match self.gate.pass(Ask::Send(message.clone())).await {
+            Answer::Sent(result) => result,
+            other => Err(MailError::Unknown(other.broken().to_string())),
+        }
+    }
+
+    async fn taken(&self, message_id: &str) -> anyhow::Result<Taken> {
+        match self.gate.pass(Ask::Taken(message_id.to_owned())).await {
+            Answer::Taken(taken) => Ok(taken),
+            other => Err(other.broken()),
+        }
+    }
+}
+
+#[async_trait]
+impl Clock for Simulated {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.millis.load(Ordering::SeqCst))
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        self.gate.pass(Ask::Sleep(duration)).await;
+    }
+}

@@ -1,0 +1,138 @@
+//! Small worlds: one section, a few who have joined it, and a few things that
+//! happen at once. They are small enough to try every order.
+
+use serde_json::json;
+
+use super::{
+    Cast, Catalog, Ledger, Telling,
+    courses::{self, cancel, change_capacity},
+    people::{cancel_enrollment, enroll, review},
+    play_the_others,
+};
+use crate::simulation::{Person, World, documents::Documents};
+
+/// Something that happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Act {
+    /// Somebody enrolls.
+    Enroll(&'static str),
+    /// Somebody who has joined leaves.
+    Leave(&'static str),
+    /// The instructor approves somebody's request.
+    Approve(&'static str),
+    /// The instructor rejects somebody's request.
+    Reject(&'static str),
+    /// Courses change how many seats there are.
+    Capacity(u32),
+    /// Courses cancel the section.
+    CancelSection,
+}
+
+/// A small world.
+#[derive(Clone, Debug)]
+pub struct Small {
+    /// How many seats there are.
+    pub capacity: u32,
+    /// How many may wait; nothing: any number.
+    pub waitlist_capacity: Option<u32>,
+    /// Whether an instructor must approve.
+    pub approval_required: bool,
+    /// Who has joined before, in this order.
+    pub joined: Vec<&'static str>,
+    /// What happens at once.
+    pub acts: Vec<Act>,
+    /// Whether all talk to one process, or each to one of their own.
+    pub one_process: bool,
+}
+
+/// A small world, ready to be opened again and again.
+pub struct Prepared {
+    small: Small,
+    cast: Cast,
+    ledger: Ledger,
+    documents: Vec<Documents>,
+}
+
+impl Small {
+    /// One section with so many seats, which these have joined, and these acts.
+    pub fn of(capacity: u32, joined: &[&'static str], acts: &[Act]) -> Self {
+        Self {
+            capacity,
+            waitlist_capacity: None,
+            approval_required: false,
+            joined: joined.to_vec(),
+            acts: acts.to_vec(),
+            one_process: false,
+        }
+    }
+
+    /// Lets those join who have joined before.
+    pub fn prepare(self, cast: &Cast) -> Prepared {
+        let mut facts = courses::section("s1", Some(self.capacity));
+        facts.waitlist_capacity = self.waitlist_capacity;
+        facts.approval_required = self.approval_required;
+        let ledger = Ledger::new(Catalog::of(vec![facts]), false);
+        let mut world = empty(cast, &ledger, 1);
+        for name in &self.joined {
+            let ledger = ledger.clone();
+            world.enter(name, |person| async move {
+                let asked = enroll("s1", json!({}), &format!("{}-before", person.name));
+                let heard = person.insist(&asked).await;
+                ledger.note(&asked, &heard);
+            });
+            world.pass_all();
+        }
+        Prepared { documents: world.documents(), small: self, cast: cast.clone(), ledger }
+    }
+}
+
+impl Prepared {
+    /// The world, in which all acts are about to happen.
+    pub fn open(&self) -> World {
+        let instances = if self.small.one_process { 1 } else { self.small.acts.len() + 1 };
+        let ledger = self.ledger.copied();
+        let mut world =
+            empty(&self.cast, &ledger, instances).with_documents(self.documents.clone());
+        for (number, act) in self.small.acts.iter().enumerate() {
+            let (ledger, act, key) = (ledger.clone(), *act, format!("key-{number}"));
+            world.enter(act.by(), |person| happen(act, person, ledger, key));
+        }
+        world
+    }
+}
+
+fn empty(cast: &Cast, ledger: &Ledger, instances: usize) -> World {
+    let world = World::new(vec![cast.enrollments(instances)], ledger.clone(), 1);
+    play_the_others(&world, ledger);
+    world.relaying_later().routed_by_caller()
+}
+
+impl Act {
+    /// Who does it.
+    const fn by(self) -> &'static str {
+        match self {
+            Self::Enroll(name) | Self::Leave(name) => name,
+            Self::Approve(_) | Self::Reject(_) => "ines",
+            Self::Capacity(_) | Self::CancelSection => "root",
+        }
+    }
+}
+
+async fn happen(act: Act, person: Person, ledger: Ledger, key: String) {
+    let id = |name: &str| ledger.look(|book| book.enrollment_of(name)).unwrap_or_default();
+    let asked = match act {
+        Act::Enroll(_) => enroll("s1", json!({}), &key),
+        Act::Leave(name) => cancel_enrollment(&id(name), &key),
+        Act::Approve(name) => review(&id(name), "approve", &key),
+        Act::Reject(name) => review(&id(name), "reject", &key),
+        Act::Capacity(capacity) => {
+            let telling = Telling { at_once: true, by_event: false };
+            return change_capacity(&person, &ledger, "s1", Some(capacity), telling).await;
+        }
+        Act::CancelSection => return cancel(&person, &ledger, "s1").await,
+    };
+    let teaches = matches!(act, Act::Approve(_) | Act::Reject(_));
+    let person = if teaches { person.teaching() } else { person };
+    let heard = person.insist(&asked).await;
+    ledger.note(&asked, &heard);
+}
