@@ -1,0 +1,73 @@
+//! Courses: what is taught, and when.
+//!
+//! A **course** is begun as a draft by an instructor, who writes it and then
+//! publishes it; only then does everyone see it. Archived, it's offered no
+//! longer. A **section** is one run of a course: its dates, its seats, its rules
+//! of enrolling. Who has a seat, enrollments knows; it learns of every change
+//! here by an event, and by a call at once.
+//!
+//! Beside each course lies its **card**: what lists show of it, and the terms
+//! that it's found by.
+
+mod access;
+mod calendar;
+mod cancel_section;
+mod card;
+mod change;
+mod course;
+mod create;
+mod create_section;
+mod delete;
+mod forms;
+mod get;
+mod get_section;
+mod get_section_facts;
+mod ids;
+mod instructors;
+mod list;
+mod list_sections;
+mod outline;
+mod publish;
+mod seats;
+mod section;
+mod telling;
+mod terms;
+#[cfg(test)]
+mod tests;
+mod update;
+mod update_section;
+mod words;
+
+use contracts::courses::{
+    CourseCreated, CourseDeleted, CoursePublished, CourseUpdated, SectionCancelled, SectionCreated,
+    SectionRescheduled, SectionUpdated,
+};
+use runtime::Domain;
+
+/// The domain's table of contents.
+pub fn domain() -> Domain {
+    Domain::new("courses")
+        .collection::<course::Course>()
+        .collection::<card::Card>()
+        .collection::<section::Section>()
+        .event::<CourseCreated>()
+        .event::<CoursePublished>()
+        .event::<CourseUpdated>()
+        .event::<CourseDeleted>()
+        .event::<SectionCreated>()
+        .event::<SectionUpdated>()
+        .event::<SectionRescheduled>()
+        .event::<SectionCancelled>()
+        .operation(list::run)
+        .operation(create::run)
+        .operation(get::run)
+        .operation(update::run)
+        .operation(delete::run)
+        .operation(publish::run)
+        .operation(list_sections::run)
+        .operation(create_section::run)
+        .operation(get_section::run)
+        .operation(update_section::run)
+        .operation(cancel_section::run)
+        .operation(get_section_facts::run)
+}
