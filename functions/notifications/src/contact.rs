@@ -1,0 +1,78 @@
+//! A contact: how to write to a person, as identity has told or is asked.
+
+use contracts::identity::{Contact, GetContact, USER_NOT_FOUND};
+use runtime::prelude::*;
+
+/// How to write to a person, as it is kept here.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct KnownContact(pub Contact);
+
+impl Document for KnownContact {
+    const COLLECTION: &'static str = "contacts";
+    fn key(&self) -> String {
+        self.0.user_id.to_string()
+    }
+}
+
+/// The changes that keep what was told of a contact; none if as much is known.
+pub async fn learned(cx: &Context<System>, told: &Contact) -> Result<Changes> {
+    let known = cx.get::<KnownContact>(told.user_id.as_str()).await?;
+    Ok(match known {
+        None => Changes::new().create(&KnownContact(told.clone())),
+        Some(mut known) if known.0.revision < told.revision => {
+            known.0 = told.clone();
+            Changes::new().save(&known)
+        }
+        Some(_) => Changes::new(),
+    })
+}
+
+/// How to write to a person; identity is asked if it hasn't told yet. Nothing
+/// if there's no such person.
+pub async fn of(cx: &Context<System>, user_id: &UserId) -> Result<Option<Contact>> {
+    if let Some(known) = cx.get::<KnownContact>(user_id.as_str()).await? {
+        return Ok(Some(known.into_inner().0));
+    }
+    let contact = match cx.call(GetContact { user_id: user_id.clone() }).await {
+        Ok(contact) => contact,
+        Err(Error::Refused(refusal)) if refusal.problem == USER_NOT_FOUND => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    match cx.commit_part(Changes::new().create(&KnownContact(contact.clone()))).await {
+        // Lost to its event, which is as good.
+        Ok(()) | Err(Error::Stale(_)) => Ok(Some(contact)),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use contracts::identity::ContactChanged;
+
+    use super::*;
+    use crate::tests::{app, contact};
+
+    #[tokio::test]
+    async fn an_older_contact_does_not_overwrite_a_newer_one() {
+        let app = app();
+        let told = |email: &str, revision| ContactChanged {
+            contact: Contact { email: email.into(), revision, ..contact("ada") },
+        };
+        app.deliver(&told("b@mail.example", 2)).await;
+        app.deliver(&told("a@mail.example", 1)).await;
+        let cx = app.context();
+        let known = of(&cx, &"ada".into()).await.unwrap().unwrap();
+        assert_eq!(known.email, "b@mail.example");
+    }
+
+    #[tokio::test]
+    async fn identity_is_asked_once_for_a_person_whom_it_has_not_told_of() {
+        let app = app();
+        let cx = app.context();
+        assert_eq!(of(&cx, &"ada".into()).await.unwrap(), Some(contact("ada")));
+        app.now_answering::<GetContact>(|_| Err(USER_NOT_FOUND));
+        assert_eq!(of(&cx, &"ada".into()).await.unwrap(), Some(contact("ada")));
+        assert_eq!(of(&cx, &"bob".into()).await.unwrap(), None);
+    }
+}
