@@ -1,0 +1,297 @@
+//! The report: tables for people to read, and the targets.
+
+use std::{fmt, time::Duration};
+
+use super::{
+    platform::Counters,
+    scenarios::{Beginning, Run, Scenario},
+};
+
+/// Words in rows and columns, as wide as they must be.
+#[derive(Debug)]
+pub struct Table {
+    rows: Vec<Vec<String>>,
+    markdown: bool,
+}
+
+impl Table {
+    fn new(markdown: bool, headings: &[&str]) -> Self {
+        Self { rows: vec![headings.iter().map(|&heading| heading.to_owned()).collect()], markdown }
+    }
+
+    fn add(&mut self, row: impl IntoIterator<Item = String>) {
+        self.rows.push(row.into_iter().collect());
+    }
+
+    fn width(&self, column: usize) -> usize {
+        let cells = self.rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or_default().max(2)
+    }
+
+    fn line(&self, row: &[String]) -> String {
+        let pad = |(column, cell): (usize, &String)| {
+            let width = self.width(column);
+            if column == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+        };
+        let cells: Vec<_> = row.iter().enumerate().map(pad).collect();
+        if self.markdown { format!("| {} |", cells.join(" | ")) } else { cells.join("  ") }
+    }
+
+    fn rule(&self) -> String {
+        let dashes = |column| "-".repeat(self.width(column));
+        let cells = (0..self.rows[0].len()).map(dashes);
+        if self.markdown {
+            let aligned = cells.enumerate().map(|(column, dashes)| match column {
+                0 => format!("{dashes}-"),
+                _ => format!("{dashes}:"),
+            });
+            format!("| {}|", aligned.collect::<Vec<_>>().join("| "))
+        } else {
+            cells.collect::<Vec<_>>().join("  ")
+        }
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, row) in self.rows.iter().enumerate() {
+            writeln!(formatter, "{}", self.line(row).trim_end())?;
+            if number == 0 {
+                writeln!(formatter, "{}", self.rule())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How the platforms start.
+pub fn beginnings(markdown: bool, names: &[&str], beginnings: &[Beginning]) -> Table {
+    let headings =
+        ["start", "first 200 ms", "fastest", "slowest", "CPU ms", "idle PSS MiB", "ratio"];
+    let mut table = Table::new(markdown, &headings);
+    for (name, beginning) in names.iter().zip(beginnings) {
+        let (fastest, slowest) = beginning.range;
+        table.add([
+            (*name).to_owned(),
+            milliseconds(beginning.start),
+            milliseconds(fastest),
+            milliseconds(slowest),
+            milliseconds(beginning.cpu),
+            mebibytes(beginning.idle_memory),
+            ratio(beginning.start, beginnings.first().map(|first| first.start)),
+        ]);
+    }
+    table
+}
+
+/// What each scenario took. The ratio is that of the processor time per request to this platform's.
+pub fn runs(markdown: bool, runs: &[Run]) -> Table {
+    let mut table = Table::new(
+        markdown,
+        &[
+            "scenario",
+            "by",
+            "requests",
+            "per s",
+            "p50 ms",
+            "p99 ms",
+            "CPU us each",
+            "ratio",
+            "commits",
+            "transactions",
+            "fsyncs",
+            "PSS MiB",
+            "disk fsync/s",
+            "load",
+        ],
+    );
+    for run in runs {
+        let ours = runs.iter().find(|other| other.scenario == run.scenario).map(Run::cpu_each);
+        let Counters { commits, transactions, syncs, .. } = run.counters;
+        table.add([
+            run.scenario.to_string(),
+            run.platform.to_owned(),
+            run.answers.count().to_string(),
+            format!("{:.0}", run.answers.rate()),
+            milliseconds(run.answers.percentile(50)),
+            milliseconds(run.answers.percentile(99)),
+            microseconds(run.cpu_each()),
+            ratio(run.cpu_each(), ours),
+            count(commits),
+            count(transactions),
+            count(syncs),
+            mebibytes(run.memory),
+            format!("{:.0}", run.weather.syncs_per_second),
+            run.weather.load.clone(),
+        ]);
+    }
+    table
+}
+
+/// How the races came out. "Settled" is when the last event had arrived.
+pub fn races(markdown: bool, runs: &[Run]) -> Table {
+    let mut table = Table::new(
+        markdown,
+        &[
+            "outcome",
+            "by",
+            "all ms",
+            "201 confirmed",
+            "201 waitlisted",
+            "409",
+            "other",
+            "read back",
+            "CPU us each",
+            "until settled",
+            "settled after ms",
+            "right",
+        ],
+    );
+    for run in runs {
+        let Some(race) = run.race else { continue };
+        table.add([
+            run.scenario.to_string(),
+            run.platform.to_owned(),
+            milliseconds(run.answers.elapsed),
+            race.confirmed.to_string(),
+            race.waitlisted.to_string(),
+            race.refused.to_string(),
+            race.other.to_string(),
+            race.read_back.to_string(),
+            microseconds(run.cpu_each()),
+            microseconds(race.settled_cpu / run.answers.count().max(1)),
+            milliseconds(race.settled_after),
+            if race.is_right() { "yes" } else { "NO" }.to_owned(),
+        ]);
+    }
+    table
+}
+
+/// A promise, what was measured, and whether it was kept; nothing when it could not be measured.
+struct Target {
+    promise: String,
+    measured: String,
+    met: Option<bool>,
+}
+
+/// Whether this platform, which comes first everywhere, is what it promises to be.
+pub fn targets(markdown: bool, beginnings: &[Beginning], runs: &[Run]) -> Table {
+    let mut targets = Vec::new();
+    if let Some(beginning) = beginnings.first() {
+        targets.extend(beginning_targets(beginning));
+    }
+    let ours = runs.first().map(|run| run.platform);
+    for run in runs.iter().filter(|run| Some(run.platform) == ours) {
+        match run.scenario {
+            Scenario::Read => targets.push(cpu_target(run, 20)),
+            Scenario::List => targets.push(cpu_target(run, 45)),
+            Scenario::SignIn => targets.push(sign_in_target(run)),
+            Scenario::Enroll => (),
+            Scenario::Race | Scenario::Refusals => targets.extend(race_targets(run)),
+        }
+    }
+    let mut table = Table::new(markdown, &["target", "measured", "met"]);
+    for Target { promise, measured, met } in targets {
+        let met = met.map_or("n/a", |met| if met { "yes" } else { "NO" });
+        table.add([promise, measured, met.to_owned()]);
+    }
+    table
+}
+
+fn beginning_targets(beginning: &Beginning) -> [Target; 2] {
+    [
+        Target {
+            promise: "start: at most 10 ms".to_owned(),
+            measured: format!("{} ms", milliseconds(beginning.start)),
+            met: Some(beginning.start <= Duration::from_millis(10)),
+        },
+        Target {
+            promise: "idle: at most 20 MiB".to_owned(),
+            measured: format!("{} MiB", mebibytes(beginning.idle_memory)),
+            met: Some(beginning.idle_memory <= 20 * 1024),
+        },
+    ]
+}
+
+fn cpu_target(run: &Run, limit: u64) -> Target {
+    Target {
+        promise: format!("{}: at most {limit} us of CPU a request", run.scenario),
+        measured: format!("{} us", microseconds(run.cpu_each())),
+        met: Some(run.cpu_each() <= Duration::from_micros(limit)),
+    }
+}
+
+fn sign_in_target(run: &Run) -> Target {
+    let hash = run.counters.password_hash.filter(|&hash| hash > 0).map(Duration::from_micros);
+    Target {
+        promise: "sign in: at most 1.1 times the hash itself".to_owned(),
+        measured: hash.map_or("n/a".to_owned(), |hash| {
+            let times = run.cpu_each().as_secs_f64() / hash.as_secs_f64();
+            format!("{times:.2} of {} us", microseconds(hash))
+        }),
+        met: hash.map(|hash| run.cpu_each() * 10 <= hash * 11),
+    }
+}
+
+fn race_targets(run: &Run) -> [Target; 3] {
+    let transactions = run.counters.transactions;
+    let race = run.race.unwrap_or_default();
+    [
+        cpu_target(run, 60),
+        Target {
+            promise: format!("{}: at most 64 transactions", run.scenario),
+            measured: count(transactions),
+            met: transactions.map(|transactions| transactions <= 64),
+        },
+        Target {
+            promise: format!("{}: every seat once, no other answer", run.scenario),
+            measured: format!("{} of {}, {} other", race.read_back, race.seats, race.other),
+            met: Some(race.is_right()),
+        },
+    ]
+}
+
+fn milliseconds(time: Duration) -> String {
+    format!("{:.2}", time.as_secs_f64() * 1e3)
+}
+
+fn microseconds(time: Duration) -> String {
+    format!("{:.1}", time.as_secs_f64() * 1e6)
+}
+
+fn mebibytes(kibibytes: u32) -> String {
+    format!("{:.1}", f64::from(kibibytes) / 1024.0)
+}
+
+fn count(count: Option<u64>) -> String {
+    count.map_or("n/a".to_owned(), |count| count.to_string())
+}
+
+fn ratio(theirs: Duration, ours: Option<Duration>) -> String {
+    let ours = ours.unwrap_or_default().as_secs_f64().max(1e-9);
+    format!("{:.1}x", theirs.as_secs_f64() / ours)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(markdown: bool) -> Table {
+        let mut table = Table::new(markdown, &["what", "ms"]);
+        table.add(["read".to_owned(), "12.50".to_owned()]);
+        table
+    }
+
+    #[test]
+    fn a_plain_table_is_aligned() {
+        assert_eq!(table(false).to_string(), "what     ms\n----  -----\nread  12.50\n");
+    }
+
+    #[test]
+    fn a_markdown_table_is_one_for_its_readers_too() {
+        assert_eq!(
+            table(true).to_string(),
+            "| what |    ms |\n| -----| -----:|\n| read | 12.50 |\n"
+        );
+    }
+}

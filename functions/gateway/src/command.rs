@@ -1,0 +1,100 @@
+//! The command line: what the process is asked to do, and with which settings.
+
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{audit, demo, log, serve};
+
+/// Aula, a course platform: all of its functions in one process.
+///
+/// Without a command it serves them until it is told to stop.
+#[derive(Debug, Parser)]
+#[command(name = "aula", version, args_override_self = true)]
+pub struct Command {
+    #[command(subcommand)]
+    task: Option<Task>,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+enum Task {
+    /// Fills an empty platform with a catalog, people and enrollments.
+    Demo,
+    /// Checks what must be true of the data; exits with 1 if anything isn't.
+    Audit,
+}
+
+/// The settings; each has an environment variable too.
+#[derive(Clone, Debug, Args)]
+pub struct Options {
+    /// The address to listen on; port 0 takes a free one.
+    #[arg(long, global = true, env = "AULA_LISTEN", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// The folder that everything is kept in; it is made if it isn't there.
+    #[arg(long, global = true, env = "AULA_DATA", value_name = "DIR", default_value = "aula-data")]
+    pub data: PathBuf,
+    /// Keep everything in memory, and nothing after the end.
+    #[arg(long, global = true, env = "AULA_IN_MEMORY")]
+    pub in_memory: bool,
+    /// The server that takes mail, such as smtp://localhost:1025; the local inbox has it anyway.
+    #[arg(long, global = true, env = "AULA_SMTP_URL", value_name = "URL")]
+    pub smtp_url: Option<String>,
+    /// Where people reach the platform, for links and tokens; the address unless said.
+    #[arg(long, global = true, env = "AULA_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<String>,
+    /// Answer however often one asks: for load tests.
+    #[arg(long, global = true, env = "AULA_NO_RATE_LIMITS")]
+    pub no_rate_limits: bool,
+    /// Who registers with this address is an admin once the address is verified.
+    #[arg(long, global = true, env = "AULA_ADMIN_EMAIL", value_name = "ADDRESS")]
+    pub admin_email: Option<String>,
+}
+
+impl Command {
+    /// Does what was asked. Only the server logs; the others just answer.
+    pub fn run(self) -> ExitCode {
+        let outcome = match self.task {
+            None => log::start().and_then(|lines| {
+                let served = serve::run(&self.options);
+                lines.flush();
+                served.map(|()| ExitCode::SUCCESS)
+            }),
+            Some(Task::Demo) => demo::run(&self.options).map(|()| ExitCode::SUCCESS),
+            Some(Task::Audit) => audit::run(&self.options.data),
+        };
+        outcome.unwrap_or_else(|error| {
+            eprintln!("aula: {error:#}");
+            ExitCode::FAILURE
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn every_setting_has_an_environment_variable() {
+        let command = Command::command();
+        command.clone().debug_assert();
+        let settings = command.get_arguments().filter(|it| it.get_long().is_some());
+        for setting in settings.filter(|it| !matches!(it.get_id().as_str(), "help" | "version")) {
+            let name = setting.get_env().and_then(|it| it.to_str()).unwrap_or_default();
+            let expected = setting.get_id().as_str().to_uppercase();
+            assert_eq!(name, format!("AULA_{expected}"));
+        }
+    }
+
+    #[test]
+    fn settings_may_stand_before_and_after_a_command() {
+        for line in ["aula --data x audit", "aula audit --data x"] {
+            let command = Command::parse_from(line.split(' '));
+            assert!(matches!(command.task, Some(Task::Audit)));
+            assert_eq!(command.options.data, PathBuf::from("x"));
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! `aula demo`: fills an empty platform with a believable catalog, through the
+//! functions that everybody uses.
+//!
+//! What it's filled with is data ([`catalog`]); whoever appears in it registers,
+//! teaches or enrolls by the API ([`visitor`]). Nothing is written around it.
+
+mod catalog;
+mod fill;
+mod people;
+mod report;
+mod schedule;
+mod visitor;
+
+use anyhow::{Context as _, ensure};
+
+use crate::command::Options;
+use catalog::Catalog;
+use report::Report;
+
+/// Fills the platform in the folder, and tells who can sign in and what there's to see.
+pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
+    ensure!(
+        !options.in_memory,
+        "a demonstration in memory would be gone at once; leave --in-memory out"
+    );
+    let catalog = Catalog::read()?;
+    let options = Options {
+        admin_email: Some(catalog.people.admin.email()),
+        // The people of the demonstration have no mailbox outside of the platform.
+        smtp_url: None,
+        ..options.clone()
+    };
+    crate::serve::runtime()?.block_on(async {
+        let platform = crate::serve::open(&options, options.listen)
+            .context("the platform can't be filled now")?;
+        eprintln!("Filling {}, which takes some seconds.\n", options.data.display());
+        let public_url = platform.front(None).ports.settings.public_url.clone();
+        let filled = fill::fill(&catalog, &platform).await;
+        platform.shutdown().await?;
+        let (filled, data) = (filled?, &options.data);
+        print!("{}", Report { catalog: &catalog, filled: &filled, public_url: &public_url, data });
+        Ok(())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use embedded::Platform;
+    use runtime::Settings;
+
+    use super::*;
+
+    fn platform(catalog: &Catalog) -> Platform {
+        let settings = Settings {
+            public_url: "http://localhost:8080".to_owned(),
+            admin_email: Some(catalog.people.admin.email()),
+        };
+        let options = embedded::Options::new(settings);
+        Platform::start(options, crate::domains()).expect("a platform in memory")
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_demonstration_fills_a_platform_once_and_leaves_people_waiting() {
+        let catalog = Catalog::read().unwrap();
+        let platform = platform(&catalog);
+        let filled = fill::fill(&catalog, &platform).await.unwrap();
+
+        assert_eq!((filled.courses, filled.people), (30, 30));
+        let waiting = |it: &&fill::Opened| !it.waitlisted.is_empty();
+        let full: Vec<_> = filled.sections.iter().filter(waiting).collect();
+        assert_eq!(full.len(), 1);
+        assert_eq!((full[0].confirmed.len(), full[0].waitlisted.len()), (8, 4));
+        let pending: usize = filled.sections.iter().map(|it| it.pending.len()).sum();
+        assert_eq!(pending, 1);
+
+        let front = platform.front(None);
+        let anyone = visitor::Visitor::new(runtime::router(platform.host(), &front));
+        let shown = anyone.get(&full[0].path).await.unwrap();
+        assert_eq!(shown["seats_taken"], 8);
+        assert_eq!(shown["seats_free"], 0);
+        assert_eq!(shown["waitlist_length"], 4);
+        let courses = anyone.get("/v1/courses?page_size=100").await.unwrap();
+        assert_eq!(courses["items"].as_array().map(Vec::len), Some(30));
+        assert_eq!(platform.bus().waiting().await.unwrap().dead_letters, 0);
+
+        // Whoever waits first is told so when they sign in.
+        let first = &full[0].waitlisted[0];
+        let first = anyone.sign_in(&first.email(), people::STUDENT_PASSWORD).await.unwrap();
+        let queue = first.get("/v1/enrollments?user_id=me&state=waitlisted").await.unwrap();
+        assert_eq!(queue["items"][0]["waitlist_position"], 1);
+
+        let again = fill::fill(&catalog, &platform).await.unwrap_err();
+        assert!(again.to_string().contains("empty"), "{again:#}");
+        platform.shutdown().await.unwrap();
+    }
+}

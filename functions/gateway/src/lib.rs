@@ -1,0 +1,22 @@
+//! The gateway: the one crate that knows every domain.
+//!
+//! In the cloud it is a document that API Gateway reads; here it is a server
+//! that runs every function in one process, the pages that a developer wants
+//! beside it, and the tests of the whole house.
+
+mod audit;
+pub mod command;
+mod demo;
+mod generated;
+pub mod log;
+mod pages;
+mod serve;
+
+use runtime::Domain;
+
+pub use generated::{File, generated};
+
+/// Every domain of the platform.
+pub fn domains() -> Vec<Domain> {
+    vec![identity::domain(), courses::domain(), enrollments::domain(), notifications::domain()]
+}

@@ -1,0 +1,120 @@
+//! The local server: every function of every domain in one process.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    sync::Arc,
+    thread,
+};
+
+use anyhow::Context as _;
+use embedded::Platform;
+use runtime::{Ports, Settings, limits::Limits};
+use tokio::{
+    runtime::{Builder, Runtime},
+    signal::unix::{SignalKind, signal},
+};
+
+use crate::{command::Options, domains, log, pages};
+
+/// What the pages know of the server.
+#[derive(Clone)]
+pub(crate) struct Local {
+    pub(crate) platform: Arc<Platform>,
+    /// The ports of the platform itself.
+    pub(crate) ports: Arc<Ports>,
+}
+
+/// Serves until the process is told to stop.
+pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
+    // First of all: whoever connects from now on only waits a moment.
+    let listener = TcpListener::bind(options.listen).with_context(|| {
+        format!("{} can't be listened on; another address is taken with --listen", options.listen)
+    })?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    runtime()?.block_on(async {
+        let platform = Arc::new(open(options, address)?);
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let stop = told_to_stop()?;
+        let limits = (!options.no_rate_limits).then(|| Arc::new(Limits::default()));
+        let front = platform.front(limits);
+        let local = Local { platform: platform.clone(), ports: front.ports.clone() };
+        let router = runtime::router(platform.host(), &front).merge(pages::router(&local));
+        tell(options, address);
+        runtime::listen(listener, runtime::with_front(router, &front), stop).await;
+        platform.shutdown().await?;
+        tracing::info!("stopped");
+        Ok(())
+    })
+}
+
+/// A few threads: requests are short, and what takes long has threads of its own.
+pub(crate) fn runtime() -> anyhow::Result<Runtime> {
+    let cores = thread::available_parallelism().map_or(2, usize::from);
+    Ok(Builder::new_multi_thread().worker_threads(cores.clamp(2, 4)).enable_all().build()?)
+}
+
+/// Opens the platform that the options mean, reachable at an address.
+pub(crate) fn open(options: &Options, address: SocketAddr) -> anyhow::Result<Platform> {
+    let settings = Settings {
+        public_url: public_url(options, address),
+        admin_email: options.admin_email.clone(),
+    };
+    let options = embedded::Options {
+        folder: (!options.in_memory).then(|| options.data.clone()),
+        smtp_url: options.smtp_url.clone(),
+        ..embedded::Options::new(settings)
+    };
+    Platform::start(options, domains())
+}
+
+/// Where people reach the platform.
+fn public_url(options: &Options, address: SocketAddr) -> String {
+    match &options.public_url {
+        Some(url) => url.trim_end_matches('/').to_owned(),
+        // Any address of the machine is meant, and no link can say that.
+        None if address.ip().is_unspecified() => format!("http://localhost:{}", address.port()),
+        None => format!("http://{address}"),
+    }
+}
+
+/// Ready when the process is told to stop.
+fn told_to_stop() -> anyhow::Result<impl Future<Output = ()>> {
+    let (mut terminate, mut interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: what runs is finished");
+    })
+}
+
+/// Tells where everything is.
+fn tell(options: &Options, address: SocketAddr) {
+    let here = match address.ip() {
+        ip if ip.is_unspecified() => SocketAddr::from((Ipv4Addr::LOCALHOST, address.port())),
+        _ => address,
+    };
+    let folder = if options.in_memory {
+        "nowhere: it's in memory".to_owned()
+    } else {
+        std::path::absolute(&options.data).unwrap_or(options.data.clone()).display().to_string()
+    };
+    if log::is_for_people() {
+        println!(
+            "\n  Aula is at     http://{here}/\n  its API        http://{here}/docs\n  \
+            the document   http://{here}/v1/openapi.json\n  its mail       http://{here}/local/inbox\n  \
+            its data       {folder}\n\n  Ctrl-C stops it.\n"
+        );
+    } else {
+        tracing::info!(
+            address = %address,
+            document = %format_args!("http://{here}/v1/openapi.json"),
+            inbox = %format_args!("http://{here}/local/inbox"),
+            data = folder,
+            "listening"
+        );
+    }
+}

@@ -1,0 +1,123 @@
+//! The built program: how it starts, stops and starts again.
+
+use std::{fs, net::SocketAddr};
+
+use serde_json::json;
+
+use crate::support::{
+    Options, Server,
+    server::{new_folder, run},
+};
+
+#[test]
+fn what_was_answered_is_there_after_a_stop_and_after_a_crash() {
+    let server = Server::start(Options::default());
+    server.register("ada@example.com");
+    let data = server.stop();
+
+    let server = Server::on(&data);
+    let ada = server.sign_in("ada@example.com");
+    server.patch("/v1/users/me", &ada.token, &json!({ "name": "Ada L." })).ok();
+    let data = server.kill();
+
+    let server = Server::on(&data);
+    let ada = server.sign_in("ada@example.com");
+    assert_eq!(server.get("/v1/users/me", &ada.token).ok()["name"], "Ada L.");
+    assert_eq!(server.mail_to("ada@example.com").len(), 1, "the mail is kept too");
+    let data = server.stop();
+    fs::remove_dir_all(data).unwrap();
+}
+
+#[test]
+fn a_second_process_on_the_same_folder_is_refused() {
+    let server = Server::start(Options::default());
+    let second = run(server.data(), &["--listen", "127.0.0.1:0"]);
+    assert_eq!(second.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&second.stderr);
+    assert!(said.contains("is in use by another process"), "{said}");
+    assert!(said.contains(&server.process_id().to_string()), "it says which one: {said}");
+    assert_eq!(server.get("/v1/courses", "").status, 200, "the first one goes on");
+}
+
+#[test]
+fn an_address_that_is_taken_is_told() {
+    let server = Server::start(Options::default());
+    let address = server.address.to_string();
+    let second = run(&new_folder(), &["--listen", &address]);
+    assert_eq!(second.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&second.stderr);
+    assert!(said.contains(&address) && said.contains("--listen"), "{said}");
+}
+
+#[test]
+fn in_memory_nothing_is_kept() {
+    let data = new_folder();
+    let more = vec!["--in-memory".to_owned()];
+    let server = Server::start(Options { data: Some(data.clone()), more, ..Options::default() });
+    server.register("ada@example.com");
+    server.stop();
+    assert!(!data.exists());
+}
+
+#[test]
+fn a_stopping_server_finishes_what_it_has_begun() {
+    let mut server = Server::start(Options::default());
+    server.register("ada@example.com");
+    assert!(server.terminate().success());
+    let said = server.said().join("\n");
+    assert!(said.contains("stopping") && said.contains("stopped"), "{said}");
+    let refused = server.try_send("GET", "/v1/courses", &[], b"");
+    assert!(refused.is_err(), "nobody listens any more");
+}
+
+#[test]
+fn the_address_can_be_chosen_again_at_once() {
+    let first = Server::start(Options::default());
+    let (address, data): (SocketAddr, _) = (first.address, first.stop());
+    let again = Options { data: Some(data.clone()), listen: Some(address), ..Options::default() };
+    Server::start(again).stop();
+    fs::remove_dir_all(data).unwrap();
+}
+
+#[test]
+fn the_demonstration_fills_a_platform_that_passes_its_audit() {
+    let data = new_folder();
+    let demo = run(&data, &["demo"]);
+    let (said, complained) =
+        (String::from_utf8_lossy(&demo.stdout), String::from_utf8_lossy(&demo.stderr));
+    assert!(demo.status.success(), "{said}{complained}");
+    for role in ["admin", "instructor", "student"] {
+        let tells = |line: &str| line.trim_start().starts_with(role) && line.contains("@aula.example");
+        assert!(said.lines().any(tells), "{role}: {said}");
+    }
+    let audit = run(&data, &["audit"]);
+    assert!(audit.status.success(), "{}", String::from_utf8_lossy(&audit.stdout));
+    let again = run(&data, &["demo"]);
+    assert_eq!(again.status.code(), Some(1), "it fills an empty platform alone");
+
+    let server = Server::on(&data);
+    let mut courses = 0;
+    let mut path = "/v1/courses?page_size=20".to_owned();
+    loop {
+        let page = server.get(&path, "").ok();
+        courses += page["items"].as_array().unwrap().len();
+        let Some(token) = page["next_page_token"].as_str() else { break };
+        path = format!("/v1/courses?page_size=20&page_token={token}");
+    }
+    assert_eq!(courses, 30);
+    // A section is full, and people wait.
+    let shown = said.lines().find(|line| line.contains("the full section")).expect("it's told");
+    let path = &shown[shown.find("/v1/courses/").expect("its address")..];
+    let section = server.get(path.split_whitespace().next().expect("a path"), "").ok();
+    assert_eq!(section["seats_free"], 0);
+    assert!(section["waitlist_length"].as_u64() > Some(0), "{section}");
+    let data = server.stop();
+    fs::remove_dir_all(data).unwrap();
+}
+
+#[test]
+fn an_audit_needs_a_folder() {
+    let nothing = run(&new_folder(), &["audit"]);
+    assert_eq!(nothing.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&nothing.stderr).contains("there is no folder"));
+}

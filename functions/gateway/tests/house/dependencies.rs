@@ -1,0 +1,60 @@
+//! Who may use whom: `contracts ← runtime ← {embedded, testing}`; a domain uses
+//! contracts and runtime, and no other domain; the gateway uses everything.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+/// A crate of the workspace may use these; in its tests, those too.
+fn allowed(name: &str) -> (&'static [&'static str], &'static [&'static str]) {
+    match name {
+        "contracts" => (&[], &[]),
+        "runtime" => (&["contracts"], &[]),
+        "testing" => (&["contracts", "runtime", "embedded"], &[]),
+        // Tests serve a domain on `testing`.
+        _ => (&["contracts", "runtime"], &["contracts", "runtime", "testing"]),
+    }
+}
+
+#[test]
+fn crates_use_one_another_in_one_direction_only() {
+    let metadata = metadata();
+    let packages = metadata["packages"].as_array().expect("cargo tells the packages");
+    let names: Vec<_> = packages.iter().map(|it| text(it, "name")).collect();
+    assert!(names.contains(&"runtime") && names.contains(&"gateway"), "{names:?}");
+    for package in packages.iter().filter(|it| text(it, "name") != "gateway") {
+        let name = text(package, "name");
+        let (always, in_tests) = allowed(name);
+        for used in package["dependencies"].as_array().into_iter().flatten() {
+            let is_for_tests = used["kind"] == "dev";
+            let used = text(used, "name");
+            let may = if is_for_tests { in_tests } else { always };
+            assert!(!names.contains(&used) || may.contains(&used), "{name} uses {used}");
+        }
+    }
+}
+
+#[test]
+fn every_domain_is_served_by_the_gateway() {
+    let served: Vec<_> = gateway::domains().iter().map(|domain| domain.name).collect();
+    let metadata = metadata();
+    let packages = metadata["packages"].as_array().expect("cargo tells the packages");
+    for package in packages.iter().filter(|it| text(it, "manifest_path").contains("/functions/")) {
+        let name = text(package, "name");
+        assert!(name == "gateway" || served.contains(&name), "{name} isn't served");
+    }
+}
+
+fn metadata() -> Value {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("cargo tells JSON")
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or_default()
+}

@@ -1,0 +1,16 @@
+//! The whole house, as its users and its neighbors see it: the built server,
+//! talked to over HTTP. One program, so that it's linked once.
+
+mod access;
+mod bad_input;
+mod command;
+mod crash;
+mod declarations;
+mod dependencies;
+mod front;
+mod journey;
+mod race;
+mod readme;
+mod school;
+mod support;
+mod tokens;

@@ -1,0 +1,31 @@
+//! The server as it runs on a laptop: a process of its own, talked to over HTTP
+//! by a client of a few lines.
+#![allow(dead_code, reason = "each test uses its part of this")]
+
+mod client;
+mod mail;
+mod people;
+pub mod server;
+
+pub use client::{Answer, Client};
+pub use people::Person;
+pub use server::{Options, Server};
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Waits until something is there: what happens in another process can only be
+/// looked for again and again.
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    const PATIENCE: Duration = Duration::from_secs(30);
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(began.elapsed() < PATIENCE, "waited in vain for {what}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
