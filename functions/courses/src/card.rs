@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 
 use contracts::courses::{CourseId, CourseState};
-use runtime::prelude::*;
+use runtime::{Record, prelude::*};
 use schemars::{Schema, SchemaGenerator};
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -22,15 +22,16 @@ use crate::{
 /// A card as it is kept.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Card {
+    /// What lists show: a [`CourseCard`]. It stands first, so that who needs
+    /// nothing else reads no further.
+    pub shown: ShownCard,
     pub id: CourseId,
     pub state: CourseState,
     pub created_at: Timestamp,
     /// The title as it sorts: without regard to capitals and accents.
     pub title_key: String,
-    /// What the course is found by: an array of texts.
-    terms: Box<RawValue>,
-    /// What lists show: a [`CourseCard`].
-    pub shown: ShownCard,
+    /// What the course is found by.
+    pub terms: Vec<String>,
 }
 
 impl Document for Card {
@@ -49,21 +50,24 @@ impl Document for Card {
 impl Card {
     /// The card of a course.
     pub fn of(course: &Course) -> Self {
-        let raw = |terms: &Vec<String>| to_raw_value(terms).expect("texts are JSON");
         Self {
+            shown: ShownCard::of(course),
             id: course.id.clone(),
             state: course.state,
             created_at: course.created_at,
             title_key: folded(&course.title),
-            terms: raw(&terms::of_course(course)),
-            shown: ShownCard::of(course),
+            terms: terms::of_course(course),
         }
     }
 
-    /// Whether its course can be found by a term. No term holds a character
-    /// that JSON escapes, so it stands between quotes exactly if it's there.
-    pub fn has(&self, term: &str) -> bool {
-        self.terms.get().contains(&format!("\"{term}\""))
+    /// A stored card, if its course can be found by all of these terms.
+    pub fn found(record: Record, terms: &[String]) -> Result<Option<Self>> {
+        // Most cards lack one, which shows before they are read.
+        if !terms.iter().all(|term| record.body.contains(term.as_str())) {
+            return Ok(None);
+        }
+        let card = Stored::<Self>::read(record)?.into_inner();
+        Ok(terms.iter().all(|term| card.terms.contains(term)).then_some(card))
     }
 }
 
@@ -85,6 +89,17 @@ pub async fn of_changed<C>(cx: &Context<C>, course: &Course) -> Result<Stored<Ca
 pub struct ShownCard(Box<RawValue>);
 
 impl ShownCard {
+    /// What is shown of a stored card.
+    pub fn read(record: Record) -> Result<Self> {
+        // A store that keeps fields in an order of its own has all of it read.
+        if let Some(body) = record.body.strip_prefix(r#"{"shown":"#)
+            && let Some(Ok(shown)) = serde_json::Deserializer::from_str(body).into_iter().next()
+        {
+            return Ok(shown);
+        }
+        Ok(Stored::<Card>::read(record)?.into_inner().shown)
+    }
+
     fn of(course: &Course) -> Self {
         let card = CourseCard {
             id: course.id.clone(),
@@ -150,19 +165,62 @@ pub struct CourseCard {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
-    #[test]
-    fn a_card_has_its_terms_and_no_parts_of_them() {
+    fn card() -> Card {
         let mut course = Course::blank("c1".into(), "ines".into(), Timestamp::UNIX_EPOCH);
         course.title = "Ánimo «Rust\" \\ año".to_owned();
-        let card = Card::of(&course);
-        for term in ["w:animo", "w:rust", "w:ano", "i:ines"] {
-            assert!(card.has(term), "{term}");
+        course.summary = "{\"shown\":{}} w:summary".to_owned();
+        Card::of(&course)
+    }
+
+    fn record(body: String) -> Record {
+        Record { id: "c1".to_owned(), body, version: runtime::Version(String::new()) }
+    }
+
+    fn kept() -> String {
+        serde_json::to_string(&card()).unwrap()
+    }
+
+    #[test]
+    fn a_card_is_found_by_its_terms_and_by_no_parts_of_them() {
+        let found = |terms: &[&str]| {
+            let terms: Vec<_> = terms.iter().map(|&term| term.to_owned()).collect();
+            Card::found(record(kept()), &terms).unwrap().is_some()
+        };
+        for term in ["w:animo", "w:rust", "w:ano", "w:summary", "i:ines"] {
+            assert!(found(&[term]), "{term}");
         }
-        for term in ["w:rus", "w:ust", "rust", "w:", "i:ine", "i:inesa"] {
-            assert!(!card.has(term), "{term}");
+        for term in ["w:rus", "w:ust", "rust", "w:", "i:ine", "i:inesa", "c1", "draft"] {
+            assert!(!found(&[term]) && !found(&["w:rust", term]), "{term}");
         }
-        assert_eq!(card.title_key, "animo «rust\" \\ ano");
+        assert!(found(&["w:rust", "i:ines"]));
+        assert_eq!(card().title_key, "animo «rust\" \\ ano");
+    }
+
+    #[test]
+    fn what_is_shown_is_read_in_whatever_order_it_is_kept() {
+        let read = |body| {
+            let shown = ShownCard::read(record(body)).unwrap();
+            serde_json::to_value(shown).unwrap()
+        };
+        let whole: Value = serde_json::from_str(&kept()).unwrap();
+        assert_eq!(read(kept()), whole["shown"]);
+        let (mut last, shown) = (whole.clone(), &whole["shown"]);
+        last.as_object_mut().unwrap().remove("shown");
+        let last = format!("{},\"shown\":{shown}}}", last.to_string().strip_suffix('}').unwrap());
+        assert_eq!(read(last), *shown);
+        assert!(ShownCard::read(record("{\"shown\":{\"id\":".to_owned())).is_err());
+    }
+
+    #[test]
+    fn what_is_kept_to_be_shown_is_what_the_documents_promise() {
+        let shown = serde_json::to_string(&card().shown).unwrap();
+        let read: CourseCard = serde_json::from_str(&shown).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), shown);
+        let schema = serde_json::to_value(schemars::schema_for!(Page<ShownCard>)).unwrap();
+        assert_eq!(schema["properties"]["items"]["items"], json!({ "$ref": "#/$defs/CourseCard" }));
     }
 }

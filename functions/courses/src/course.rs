@@ -22,7 +22,7 @@ pub const COURSE_INCOMPLETE: Problem = Problem::conflict(
 /// The most tags that a course has.
 const TAGS: usize = 20;
 /// The most people who teach a course.
-const INSTRUCTORS: usize = 20;
+pub const INSTRUCTORS: usize = 20;
 
 /// How much a course asks of those who take it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -111,9 +111,11 @@ pub async fn run(cx: Context<Instructor>, request: CreateSection) -> Result<Show
 #[cfg(test)]
 mod tests {
     use contracts::courses::{COURSE_NOT_FOUND, SectionCreated};
+    use runtime::Changes;
     use runtime::problems::{FORBIDDEN, UNAUTHENTICATED};
     use testing::json;
 
+    use crate::course::Course;
     use crate::tests::{app, draft, learned_sections, published, text, three_days_on};
 
     #[tokio::test]
@@ -179,6 +181,19 @@ mod tests {
         assert_eq!(facts.meetings[0].url.as_deref(), Some("https://meet.example.org/a"));
         assert_eq!(*learned.lock().unwrap(), std::slice::from_ref(facts));
         assert!(app.envelopes().iter().all(|event| !event.data.get().contains("sésamo")));
+    }
+
+    #[tokio::test]
+    async fn who_deletes_the_course_meanwhile_loses_the_race_and_looks_again() {
+        let app = app();
+        let path = draft(&app).await;
+        let id = path.trim_start_matches("/v1/courses/");
+        let read = app.context().get::<Course>(id).await.unwrap().unwrap();
+        app.instructor("ines").post(&format!("{path}/sections"), three_days_on(&app)).await.ok();
+        let lost = app.context().commit(Changes::new().save(&read)).await;
+        assert!(matches!(lost, Err(runtime::Error::Stale(_))));
+        // To whoever changes the course itself it is still the same version.
+        assert_eq!(app.instructor("ines").get(&path).await.ok()["etag"], "1");
     }
 
     #[tokio::test]

@@ -3,6 +3,8 @@
 use contracts::identity::{GetContact, USER_NOT_FOUND};
 use runtime::{Error, prelude::*};
 
+use crate::course::INSTRUCTORS;
+
 /// Notes those who are to teach, don't teach yet, and don't exist. Whether
 /// they have the role, each of their requests shows.
 pub async fn find_missing<C>(
@@ -12,7 +14,7 @@ pub async fn find_missing<C>(
     faults: &mut Faults,
 ) -> Result<()> {
     // More than that are refused anyway; they needn't be asked for.
-    for (at, user_id) in sent.iter().enumerate().take(20) {
+    for (at, user_id) in sent.iter().enumerate().take(INSTRUCTORS) {
         if teaching.contains(user_id) || sent[..at].contains(user_id) {
             continue;
         }

@@ -75,6 +75,7 @@ pub struct ListCourses {
 impl Endpoint for ListCourses {
     const OPERATION: &'static str = "courses.list";
     const ROUTE: Route = Route::get("/v1/courses");
+    const PROBLEMS: &'static [Problem] = &[FORBIDDEN];
     type Response = Page<ShownCard>;
 }
 
@@ -149,18 +150,19 @@ impl List {
             let left = u32::try_from(size - items.len()).unwrap_or(AT_ONCE);
             let limit = if self.terms.is_empty() { left } else { AT_ONCE };
             let query = self.query.clone().limit(limit).after(place);
-            let (cards, next) = cx.query::<Card>(&query).await?;
+            let (cards, next) = cx.records(&query).await?;
             let last = cards.len().saturating_sub(1);
             looked_at += cards.len();
             place = next;
             for (at, card) in cards.into_iter().enumerate() {
-                if !self.terms.iter().all(|term| card.has(term)) {
-                    continue;
+                if self.terms.is_empty() {
+                    items.push(ShownCard::read(card)?);
+                } else if let Some(card) = Card::found(card, &self.terms)? {
+                    if items.len() + 1 == size && at < last {
+                        place = Some(self.place_of(&card));
+                    }
+                    items.push(card.shown);
                 }
-                if items.len() + 1 == size && at < last {
-                    place = Some(self.place_of(&card));
-                }
-                items.push(card.into_inner().shown);
                 if items.len() == size {
                     break;
                 }
