@@ -144,7 +144,7 @@ impl Draft<'_> {
                 ]
             }
             News::Cancelled { about, had_seat: true, .. } => {
-                // What was taken out before may still stand in a calendar; or not, which does no harm.
+                // What was taken out of the section before may stand in their calendar still.
                 let all = ahead().chain(section.withdrawn_since(0, self.now));
                 [entries(about, &summary).attached(Method::Cancel, all), None]
             }

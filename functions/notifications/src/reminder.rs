@@ -259,7 +259,10 @@ pub fn plan(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use contracts::{courses::SectionFacts, enrollments::EnrollmentState};
+    use proptest::prelude::{Just, Strategy, prop_assert, prop_assert_eq, prop_oneof, proptest};
 
     use super::*;
     use crate::tests::{enrollment, meeting, section, time};
@@ -404,5 +407,86 @@ mod tests {
         let meetings = vec![meeting("m1", "2026-03-10T22:00:00Z")];
         assert_eq!(verdict(SectionFacts { meetings, ..section() }), Verdict::Move);
         assert_eq!(reminders[0].verdict(None, now), Verdict::Skip(Reason::SectionNotFound));
+    }
+
+    /// Something that happens to a section, to a person in it, or to neither.
+    #[derive(Clone, Debug)]
+    enum Step {
+        Reschedule { meeting: usize, hour: i64 },
+        RemindAt(Vec<u32>),
+        ComeOrGo,
+        Wait { hours: i64 },
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            (0..2_usize, 0..240_i64).prop_map(|(meeting, hour)| Step::Reschedule { meeting, hour }),
+            proptest::sample::subsequence(vec![2880, 1440, 60], 0..=3).prop_map(Step::RemindAt),
+            Just(Step::ComeOrGo),
+            (1..40_i64).prop_map(|hours| Step::Wait { hours }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_happens_what_is_ahead_is_planned_and_nothing_is_told_twice(
+            steps in proptest::collection::vec(step(), 1..40)
+        ) {
+            let beginning = time("2026-03-02T12:00:00Z");
+            let at = |hour: i64| beginning.plus_minutes(hour * 60);
+            let (mut now, mut told) = (beginning, BTreeSet::new());
+            let mut facts = section();
+            facts.meetings = ["m1", "m2"].map(|id| meeting(id, "2026-03-09T22:00:00Z")).to_vec();
+            let mut attendance = attendance(EnrollmentState::Confirmed);
+            let mut reminders = BTreeMap::new();
+            for step in steps {
+                match step {
+                    Step::Reschedule { meeting, hour } => facts.meetings[meeting].starts_at = at(hour),
+                    Step::RemindAt(minutes) => facts.reminder_minutes_before = minutes,
+                    Step::Wait { hours } => now = now.plus_minutes(hours * 60),
+                    Step::ComeOrGo => {
+                        let state = if attendance.has_seat() {
+                            EnrollmentState::Cancelled
+                        } else {
+                            EnrollmentState::Confirmed
+                        };
+                        let revision = attendance.revision + 1;
+                        attendance.follow(&enrollment("ada", revision), state);
+                    }
+                }
+                let section = KnownSection::new(facts.clone());
+                let existing = reminders.values().cloned().collect();
+                for changed in plan(existing, &attendance, &section, now) {
+                    reminders.insert(changed.id.clone(), changed);
+                }
+                for due in reminders.values_mut().filter(|it| it.due_at.is_some_and(|at| at <= now)) {
+                    match due.verdict(Some(&section), now) {
+                        Verdict::Remind => {
+                            prop_assert!(told.insert(due.news().id(&due.user_id)));
+                            due.claim();
+                        }
+                        Verdict::Skip(reason) => due.skip(reason),
+                        Verdict::Move => prop_assert!(false, "it has just been planned"),
+                    }
+                }
+                let ahead = |meeting: &MeetingFacts, minutes: u32| {
+                    attendance.has_seat() && before(meeting.starts_at, minutes) > now
+                };
+                for meeting in &facts.meetings {
+                    for minutes in facts.reminder_minutes_before.iter().copied() {
+                        let planned = reminders.values().any(|it| {
+                            it.is_planned()
+                                && (&it.meeting_id, it.minutes_before) == (&meeting.id, minutes)
+                                && it.due_at == Some(before(meeting.starts_at, minutes))
+                        });
+                        prop_assert_eq!(planned, ahead(meeting, minutes));
+                    }
+                }
+                let wanted = |it: &Stored<Reminder>| {
+                    attendance.has_seat() && facts.reminder_minutes_before.contains(&it.minutes_before)
+                };
+                prop_assert!(reminders.values().filter(|it| it.is_planned()).all(wanted));
+            }
+        }
     }
 }

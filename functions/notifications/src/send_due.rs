@@ -20,7 +20,8 @@ impl Job for SendDue {
 const MOST: usize = 500;
 /// How long a run goes on, in seconds: the next tick goes on from there.
 const LONGEST_SECONDS: i64 = 40;
-/// After so many messages in a row that the provider didn't take, it is left alone until the next tick.
+/// After so many messages in a row that the provider didn't take, it is left
+/// alone until the next tick.
 const BAD_MOST: usize = 3;
 
 pub async fn run(cx: Context<System>, _: SendDue) -> Result<()> {
