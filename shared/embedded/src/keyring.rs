@@ -177,14 +177,19 @@ fn kept(path: &Path, make: impl FnOnce() -> anyhow::Result<Vec<u8>>) -> anyhow::
         }
     }
     let content = make()?;
-    write_whole(path, &content).with_context(|| path.display().to_string())?;
-    Ok(content)
+    match write_whole(path, &content) {
+        // Another process was faster: its content is the one that everybody has.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => fs::read(path),
+        written => written.map(|()| content),
+    }
+    .with_context(|| path.display().to_string())
 }
 
+/// Writes a file that isn't there yet: whole, or not at all.
 fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     make_folder(folder)?;
-    let unfinished = path.with_extension("unfinished");
+    let unfinished = path.with_extension(format!("unfinished-{}", std::process::id()));
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
@@ -193,7 +198,10 @@ fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
     tighten(&unfinished)?;
     file.write_all(content)?;
     file.sync_all()?;
-    fs::rename(&unfinished, path)?;
+    // A link, unlike a rename, never replaces what another process has put there.
+    let linked = fs::hard_link(&unfinished, path);
+    fs::remove_file(&unfinished)?;
+    linked?;
     File::open(folder)?.sync_all()
 }
 

@@ -40,7 +40,20 @@ pub(crate) struct Parts<'a> {
 }
 
 /// Reads a request from its parts.
+///
+/// Clients may send `If-Match` with anything; where the request has no `etag`
+/// it means nothing.
 pub(crate) fn decode<E: Endpoint>(parts: Parts<'_>) -> Result<E> {
+    let decoded = decode_strictly(parts);
+    match parts.bound.split_last() {
+        Some(((name, _), bound)) if decoded.is_err() && name == "etag" => {
+            decode_strictly(Parts { bound, ..parts }).or(decoded)
+        }
+        _ => decoded,
+    }
+}
+
+fn decode_strictly<E: Endpoint>(parts: Parts<'_>) -> Result<E> {
     if E::ROUTE.method.has_body() {
         let body: &[u8] = if parts.body.is_empty() { b"{}" } else { parts.body };
         if is_too_deep(body) {
@@ -485,6 +498,15 @@ mod tests {
         }
         let deep = format!("{}{}", "[".repeat(33), "]".repeat(33));
         assert_eq!(blamed(rename(&deep)), (None, "too-deep".to_owned()));
+    }
+
+    #[test]
+    fn an_etag_that_is_not_asked_for_means_nothing() {
+        let bound = [("thing_id", "t1"), ("etag", "7")];
+        let bound = bound.map(|(name, value)| (Cow::Borrowed(name), value.to_owned()));
+        let read = |body: &[u8]| decode::<Rename>(Parts { bound: &bound, query: "", body });
+        assert_eq!(read(br#"{"name":"new"}"#).unwrap().thing_id, "t1");
+        assert!(read(br#"{"name":7}"#).is_err());
     }
 
     #[test]
