@@ -46,7 +46,7 @@ impl Kind {
 
 /// What stands in the column of a field.
 ///
-/// The order here is the order of the columns: `SQLite` sorts NULL, then
+/// The order here is the order of the columns: SQLite sorts NULL, then
 /// numbers, then texts byte by byte, then blobs. A boolean is kept as a blob of
 /// one byte, so that it's never taken for the number 0 or 1.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -137,10 +137,10 @@ impl ToSql for Cell {
 /// The cells of a document, one a field. The text has to be a JSON object, all
 /// of it: what can't be read back isn't stored.
 pub(super) fn cells(body: &str, fields: &[Field]) -> anyhow::Result<Vec<Cell>> {
+    ensure!(body.len() <= LARGEST_BODY, "it's larger than {LARGEST_BODY} bytes");
     let mut reader = serde_json::Deserializer::from_str(body);
     let cells = reader.deserialize_map(Members(fields))?;
     reader.end()?;
-    ensure!(body.len() <= LARGEST_BODY, "it's larger than {LARGEST_BODY} bytes");
     Ok(cells)
 }
 

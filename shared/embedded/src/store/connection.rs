@@ -1,4 +1,4 @@
-//! Connections to `SQLite`, and their settings.
+//! Connections to SQLite, and their settings.
 
 use std::{path::Path, time::Duration};
 
@@ -56,4 +56,43 @@ fn set(connection: Connection) -> rusqlite::Result<Connection> {
     // All that the platform asks, with room: a dozen for each collection.
     connection.set_prepared_statement_cache_capacity(256);
     Ok(connection)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{env, fs, process, sync::Arc};
+
+    use runtime::{Collection, Index, conformance::COLLECTIONS};
+
+    use super::*;
+    use crate::store::{cell, schema, table::Table};
+
+    fn setting<T: rusqlite::types::FromSql>(connection: &Connection, pragma: &str) -> T {
+        connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn a_commit_waits_for_the_disk_whatever_was_done_before() {
+        const FULL: i64 = 2;
+        let folder = env::temp_dir().join(format!("aula-connection-{}", process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let mut connection = to_write(&folder.join("file")).unwrap();
+        assert_eq!(setting::<String>(&connection, "journal_mode"), "wal");
+        assert_eq!(setting::<i64>(&connection, "synchronous"), FULL);
+
+        // Making tables doesn't wait; after it, and after failing at it, commits do again.
+        schema::prepare(&mut connection).unwrap();
+        let table = Arc::new(Table::new("first", COLLECTIONS[0]).unwrap());
+        schema::shape(&mut connection, &[Arc::clone(&table)]).unwrap();
+        assert_eq!(setting::<i64>(&connection, "synchronous"), FULL);
+        let body = r#"{ "price": 0.5 }"#;
+        let cells = cell::cells(body, &table.fields).unwrap();
+        table.insert(&connection, ("a", 1, body), &cells).unwrap();
+        let by_price =
+            Collection { indexes: const { &[Index::ascending("price")] }, ..COLLECTIONS[0] };
+        let by_price = Arc::new(Table::new("first", by_price).unwrap());
+        assert!(schema::shape(&mut connection, &[by_price]).is_err());
+        assert_eq!(setting::<i64>(&connection, "synchronous"), FULL);
+        fs::remove_dir_all(&folder).unwrap();
+    }
 }

@@ -40,8 +40,8 @@ pub(super) enum Connections {
         queue: Queue,
         writer: Arc<Shared>,
     },
-    /// To a file as it was when it was opened.
-    Past(Mutex<Connection>),
+    /// To a file as it was at one moment, only to read.
+    Moment(Mutex<Connection>),
 }
 
 impl Connections {
@@ -54,7 +54,7 @@ impl Connections {
         match self {
             Self::Memory(writer) => work(hold(writer).as_ref().context(CLOSED)?.connection()),
             Self::File { readers, .. } => readers.read(work),
-            Self::Past(connection) => work(&hold(connection)),
+            Self::Moment(connection) => work(&hold(connection)),
         }
     }
 
@@ -67,16 +67,16 @@ impl Connections {
                 outcomes.into_iter().next().context("a commit has an outcome")?
             }
             Self::File { queue, .. } => queue.commit(commit).await,
-            Self::Past(_) => bail!("the database was opened to be read only"),
+            Self::Moment(_) => bail!("the database was opened to be read only"),
         }
     }
 
-    /// Brings the tables of a domain to the shape that is declared, or finds them so.
-    pub fn bring(&self, tables: &[Arc<Table>]) -> anyhow::Result<()> {
+    /// Brings the tables of a domain into the shape that is declared, or finds them so.
+    pub fn shape(&self, tables: &[Arc<Table>]) -> anyhow::Result<()> {
         match self {
-            Self::Memory(writer) => hold(writer).as_mut().context(CLOSED)?.bring(tables),
-            Self::File { writer, .. } => hold(writer).as_mut().context(CLOSED)?.bring(tables),
-            Self::Past(connection) => {
+            Self::Memory(writer) => hold(writer).as_mut().context(CLOSED)?.shape(tables),
+            Self::File { writer, .. } => hold(writer).as_mut().context(CLOSED)?.shape(tables),
+            Self::Moment(connection) => {
                 let connection = hold(connection);
                 for table in tables {
                     ensure!(
@@ -98,7 +98,7 @@ impl Connections {
                 readers.close();
                 queue.close().await
             }
-            Self::Past(_) => Ok(()),
+            Self::Moment(_) => Ok(()),
         }
     }
 }

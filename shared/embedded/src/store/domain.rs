@@ -42,7 +42,7 @@ impl DomainStore {
             let twice = tables.insert(collection.name, table);
             ensure!(twice.is_none(), "{domain} declares {} twice", collection.name);
         }
-        connections.bring(&tables.values().cloned().collect::<Vec<_>>())?;
+        connections.shape(&tables.values().cloned().collect::<Vec<_>>())?;
         Ok(Self { domain: domain.to_owned(), tables, connections, counters })
     }
 
@@ -60,19 +60,17 @@ impl DomainStore {
         let mut batch = Vec::new().into_iter();
         Ok(std::iter::from_fn(move || {
             if batch.len() == 0 && more {
-                let read = self.connections.read(|it| Ok(table.scan(it, &after, BATCH)?));
-                let records = match read {
-                    Ok(records) => records,
+                match self.connections.read(|it| Ok(table.scan(it, &after, BATCH)?)) {
+                    Ok(records) => {
+                        more = !records.is_empty();
+                        after = records.last().map(|last| last.id.clone()).unwrap_or_default();
+                        batch = records.into_iter();
+                    }
                     Err(error) => {
                         more = false;
                         return Some(Err(error));
                     }
-                };
-                more = !records.is_empty();
-                if let Some(last) = records.last() {
-                    after.clone_from(&last.id);
                 }
-                batch = records.into_iter();
             }
             batch.next().map(Ok)
         }))
@@ -133,22 +131,19 @@ impl DomainStore {
     /// What a write changes. All that can be wrong with it is found here, where
     /// it's made, and not where the commits of others wait behind it.
     fn change(&self, write: Write) -> anyhow::Result<Change> {
-        let table = Arc::clone(self.table(write.key().collection)?);
-        let after = |body: String| -> anyhow::Result<_> {
-            let cells = cell::cells(&body, &table.fields)?;
-            Ok(Some((body, cells)))
+        let (key, before, after) = match write {
+            Write::Create(key, body) => (key, None, Some(body)),
+            Write::Replace(key, body, version) => (key, Some(version), Some(body)),
+            Write::Delete(key, version) => (key, Some(version), None),
         };
-        let before = |version: Version| -> anyhow::Result<_> {
-            Ok(Some(version.0.parse().context("the version isn't of this store")?))
-        };
-        let (before, after, key) = match write {
-            Write::Create(key, body) => {
-                ensure!(is_possible(&key.id), "no document can have this id");
-                (None, after(body)?, key)
-            }
-            Write::Replace(key, body, version) => (before(version)?, after(body)?, key),
-            Write::Delete(key, version) => (before(version)?, None, key),
-        };
+        let table = Arc::clone(self.table(key.collection)?);
+        let told = || format!("{}/{} can't be written", key.collection, key.id);
+        let possible = before.is_some() || is_possible(&key.id);
+        ensure!(possible, "{}: no document can have such an id", told());
+        let number = |version: Version| version.0.parse().context("its version isn't of here");
+        let before = before.map(number).transpose().with_context(told)?;
+        let read = |body: String| cell::cells(&body, &table.fields).map(|cells| (body, cells));
+        let after = after.map(read).transpose().with_context(told)?;
         Ok(Change { table, key, before, after })
     }
 }
@@ -184,11 +179,7 @@ impl Store for DomainStore {
         for Key { collection, id } in writes.iter().map(Write::key) {
             ensure!(seen.insert((collection, id)), "a commit writes {collection}/{id} twice");
         }
-        let changes = writes.into_iter().map(|write| {
-            let key = write.key().clone();
-            self.change(write)
-                .with_context(|| format!("{}/{} can't be written", key.collection, key.id))
-        });
+        let changes = writes.into_iter().map(|write| self.change(write));
         self.connections.commit(changes.collect::<anyhow::Result<_>>()?).await
     }
 }
@@ -201,4 +192,32 @@ fn is_possible(id: &str) -> bool {
     let reserved = id.starts_with("__") && id.ends_with("__");
     let a_path = matches!(id, "" | "." | "..") || id.contains('/');
     !reserved && !a_path && id.len() <= 1500
+}
+
+#[cfg(test)]
+mod tests {
+    use runtime::conformance::COLLECTIONS;
+    use serde_json::json;
+
+    use super::*;
+    use crate::store::Database;
+
+    #[tokio::test]
+    async fn what_is_given_more_time_at_the_last_moment_is_not_dropped() {
+        let store = Database::in_memory().unwrap().domain("first", COLLECTIONS).unwrap();
+        let key = |id: &str| Key { collection: "visitors", id: id.to_owned() };
+        let until = |time: i64| {
+            json!({ "leaves_at": Timestamp::UNIX_EPOCH.plus_seconds(time) }).to_string()
+        };
+        for id in ["leaves", "stays"] {
+            store.commit(vec![Write::Create(key(id), until(1))]).await.unwrap().unwrap();
+        }
+        let expired: Vec<_> = store.scan("visitors").unwrap().map(Result::unwrap).collect();
+        let stays = Write::Replace(key("stays"), until(100), expired[1].version.clone());
+        store.commit(vec![stays]).await.unwrap().unwrap();
+
+        assert_eq!(store.drop_unchanged("visitors", expired).await.unwrap(), 1);
+        assert!(store.get(&key("leaves")).await.unwrap().is_none());
+        assert!(store.get(&key("stays")).await.unwrap().is_some());
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! A listing runs from the smallest up and is read backwards too, so it serves
 //! both directions. Mostly it's an index of the collection's table, which
-//! `SQLite` keeps by itself. One that asks an array to contain a text is a table
+//! SQLite keeps by itself. One that asks an array to contain a text is a table
 //! of its own, with an entry for every text; it's kept here, in the same
 //! transaction.
 

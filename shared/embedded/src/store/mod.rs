@@ -1,4 +1,4 @@
-//! The store in one process: documents in one `SQLite` file.
+//! The store in one process: documents in one SQLite file.
 //!
 //! A [`Database`] is the file, for all domains; a [`DomainStore`] is what one of
 //! them sees of it. A commit that was answered is on the disk. What Firestore
@@ -38,7 +38,7 @@ use self::{
     lock::Lock,
     queue::Queue,
     statistics::Counters,
-    writer::Writer,
+    writer::{Home, Writer},
 };
 pub use self::{domain::DomainStore, statistics::Statistics};
 
@@ -61,9 +61,10 @@ pub struct Options {
     pub group: usize,
     /// How many connections that read are kept. Each keeps up to 2 MiB in memory.
     pub readers: usize,
-    /// How many bytes of the file are mapped into memory to be read: what's
-    /// there takes half the time. They come in as they are used, and count as
-    /// the process's memory although the system can have them back.
+    /// How many bytes of the file are mapped into memory to be read: a list
+    /// takes half the time there. They come in as they are used, and count as
+    /// the process's memory although the system can have them back. A disk that
+    /// fails there ends the process, not the reading.
     pub mapped: u32,
 }
 
@@ -83,13 +84,12 @@ impl Database {
     pub fn open(folder: &Path, options: Options) -> anyhow::Result<Self> {
         let lock = Lock::take(folder)?;
         let file = folder.join(FILE);
-        let log = folder.join(format!("{FILE}-wal"));
+        let opening = || format!("opening {}", file.display());
         let counters = Arc::new(Counters::default());
-        let writer = connection::to_write(&file)
-            .map_err(anyhow::Error::from)
-            .and_then(|connection| Writer::to_file(connection, Arc::clone(&counters), (log, lock)))
-            .with_context(|| format!("opening {}", file.display()))?;
-        let writer = Arc::new(Mutex::new(Some(writer)));
+        let connection = connection::to_write(&file).with_context(opening)?;
+        let home = Home::new(folder.join(format!("{FILE}-wal")), lock);
+        let writer = Writer::new(connection, Arc::clone(&counters), Some(home));
+        let writer = Arc::new(Mutex::new(Some(writer.with_context(opening)?)));
         let queue = Queue::start(Arc::clone(&writer), options.group.max(1))?;
         let readers = Readers::new(file, options);
         Ok(Self::with(Connections::File { readers, queue, writer }, counters))
@@ -98,7 +98,7 @@ impl Database {
     /// Opens a database that is gone when it's dropped.
     pub fn in_memory() -> anyhow::Result<Self> {
         let counters = Arc::new(Counters::default());
-        let writer = Writer::to_memory(connection::in_memory()?, Arc::clone(&counters))?;
+        let writer = Writer::new(connection::in_memory()?, Arc::clone(&counters), None)?;
         Ok(Self::with(Connections::Memory(Mutex::new(Some(writer))), counters))
     }
 
@@ -112,14 +112,14 @@ impl Database {
         // The moment begins with the first thing that is read.
         let moment = "BEGIN; SELECT count(*) FROM sqlite_schema";
         connection.execute_batch(moment).with_context(opening)?;
-        Ok(Self::with(Connections::Past(Mutex::new(connection)), Arc::default()))
+        Ok(Self::with(Connections::Moment(Mutex::new(connection)), Arc::default()))
     }
 
     fn with(connections: Connections, counters: Arc<Counters>) -> Self {
         Self { connections: Arc::new(connections), counters, opened: Mutex::default() }
     }
 
-    /// Opens the part of a domain, once. Its tables are brought to the shape
+    /// Opens the part of a domain, once. Its tables are brought into the shape
     /// that its collections declare.
     pub fn domain(
         &self,

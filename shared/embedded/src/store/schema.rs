@@ -1,4 +1,4 @@
-//! Bringing a file to the shape that a domain declares.
+//! Bringing a file into the shape that a domain declares.
 //!
 //! For each collection the file remembers how its table was made. While a
 //! domain declares the same, opening it costs one small query. Otherwise the
@@ -43,8 +43,8 @@ pub(super) fn stands(connection: &Connection, table: &Table) -> anyhow::Result<b
     Ok(same.unwrap_or(false))
 }
 
-/// Brings tables to the shape that is declared: all of them, or none.
-pub(super) fn bring(connection: &mut Connection, tables: &[Arc<Table>]) -> anyhow::Result<()> {
+/// Brings tables into the shape that is declared: all of them, or none.
+pub(super) fn shape(connection: &mut Connection, tables: &[Arc<Table>]) -> anyhow::Result<()> {
     let mut missing = Vec::new();
     for table in tables {
         if !stands(connection, table)? {
@@ -57,21 +57,21 @@ pub(super) fn bring(connection: &mut Connection, tables: &[Arc<Table>]) -> anyho
     // A crash may undo this, as the next opening does it again: so it needn't wait for the
     // disk. The first commit, which may not be undone, flushes the log that holds this too.
     connection.execute_batch("PRAGMA synchronous = NORMAL")?;
-    let made = make(connection, &missing);
+    let made = make_all(connection, &missing);
     connection.execute_batch("PRAGMA synchronous = FULL")?;
     made
 }
 
-fn make(connection: &mut Connection, tables: &[&Arc<Table>]) -> anyhow::Result<()> {
+fn make_all(connection: &mut Connection, tables: &[&Arc<Table>]) -> anyhow::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for table in tables {
-        remake(&transaction, table).with_context(|| format!("making {}", table.name))?;
+        make(&transaction, table).with_context(|| format!("making {}", table.name))?;
     }
     Ok(transaction.commit()?)
 }
 
 /// Makes a table and its listings, and moves in the documents that stood in an older one.
-fn remake(connection: &Connection, table: &Table) -> anyhow::Result<()> {
+fn make(connection: &Connection, table: &Table) -> anyhow::Result<()> {
     let name = &table.name;
     for (kind, listing) in listings(connection, name)? {
         connection.execute_batch(&format!("DROP {kind} \"{listing}\""))?;

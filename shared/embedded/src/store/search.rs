@@ -5,10 +5,7 @@
 //! with the place where the last one ended, and costs the same however far that
 //! is from the start.
 
-use std::{
-    cmp::Ordering::{self, Greater, Less},
-    fmt::Write as _,
-};
+use std::cmp::Ordering::{self, Greater, Less};
 
 use anyhow::{Context as _, ensure};
 use runtime::{Cursor, Direction, Query, Rows};
@@ -27,7 +24,7 @@ pub(super) struct Search {
     /// How the document is found from its place, and what it's called then.
     join: String,
     document: &'static str,
-    condition: String,
+    conditions: Vec<String>,
     /// The column that sorts.
     order: String,
     direction: Direction,
@@ -65,10 +62,9 @@ impl Search {
             (from, String::new(), "place")
         };
         let order = format!("place.{}", column(query.order));
-        // A partial index may only be used by a statement that says its condition too.
-        let condition = format!("{order} IS NOT NULL");
-        let (direction, limit, values) = (query.direction, query.limit, Vec::new());
-        let mut search = Self { from, join, document, condition, order, direction, limit, values };
+        let (direction, limit) = (query.direction, query.limit);
+        let (conditions, values) = (Vec::new(), Vec::new());
+        let mut search = Self { from, join, document, conditions, order, direction, limit, values };
 
         if let Some(filter) = &query.contains {
             ensure!(filter.value.is_string(), "an array is asked for a text, not {}", filter.value);
@@ -80,6 +76,10 @@ impl Search {
             search.equal(&column(field), Cell::asked(&filter.value)?);
         }
         let (lower, upper) = bounds(query)?;
+        // A partial index may only be used where its condition is said, or follows.
+        if !matches!(lower, Bound::At(_)) {
+            search.conditions.push(format!("{} IS NOT NULL", search.order));
+        }
         search.bound('>', lower);
         search.bound('<', upper);
         Ok(search)
@@ -87,19 +87,9 @@ impl Search {
 
     /// Reads what is found.
     pub fn rows(mut self, connection: &Connection) -> anyhow::Result<Rows> {
-        // One more, to know whether there is more.
-        let limit = self.parameter(Cell::Integer(i64::from(self.limit) + 1));
-        let Self { from, join, document, condition, order, .. } = &self;
-        let way = match self.direction {
-            Direction::Ascending => "ASC",
-            Direction::Descending => "DESC",
-        };
-        let mut statement = connection.prepare_cached(&format!(
-            "SELECT {document}.id, {document}.version, {document}.body, {order} \
-             FROM {from}{join} WHERE {condition} \
-             ORDER BY {order} {way}, place.id {way} LIMIT {limit}"
-        ))?;
+        let statement = self.statement();
         let limit = usize::try_from(self.limit)?;
+        let mut statement = connection.prepare_cached(&statement)?;
         let mut rows = statement.query(params_from_iter(&self.values))?;
         let (mut records, mut last) = (Vec::new(), None);
         while let Some(row) = rows.next()? {
@@ -116,32 +106,49 @@ impl Search {
         Ok(Rows { records, next: None })
     }
 
+    /// The statement that reads one more than wanted, to know whether there is more.
+    fn statement(&mut self) -> String {
+        let limit = self.parameter(Cell::Integer(i64::from(self.limit) + 1));
+        let Self { from, join, document, order, .. } = &self;
+        let conditions = self.conditions.join(" AND ");
+        let way = match self.direction {
+            Direction::Ascending => "ASC",
+            Direction::Descending => "DESC",
+        };
+        format!(
+            "SELECT {document}.id, {document}.version, {document}.body, {order} \
+             FROM {from}{join} WHERE {conditions} \
+             ORDER BY {order} {way}, place.id {way} LIMIT {limit}"
+        )
+    }
+
     /// Counts what would be found without the limit.
     pub fn count(&self, connection: &Connection) -> anyhow::Result<u64> {
-        let Self { from, condition, .. } = self;
-        let mut statement =
-            connection.prepare_cached(&format!("SELECT count(*) FROM {from} WHERE {condition}"))?;
+        let conditions = self.conditions.join(" AND ");
+        let statement = format!("SELECT count(*) FROM {} WHERE {conditions}", self.from);
+        let mut statement = connection.prepare_cached(&statement)?;
         let count: i64 = statement.query_row(params_from_iter(&self.values), |row| row.get(0))?;
         Ok(u64::try_from(count)?)
     }
 
     fn equal(&mut self, column: &str, value: Cell) {
         let value = self.parameter(value);
-        let _ = write!(self.condition, " AND place.{column} = {value}");
+        self.conditions.push(format!("place.{column} = {value}"));
     }
 
     fn bound(&mut self, side: char, bound: Bound) {
-        let _ = match bound {
-            Bound::Open => Ok(()),
+        let condition = match bound {
+            Bound::Open => return,
             Bound::At(value) => {
                 let value = self.parameter(value);
-                write!(self.condition, " AND {} {side}= {value}", self.order)
+                format!("{} {side}= {value}", self.order)
             }
             Bound::Behind(value, id) => {
                 let (value, id) = (self.parameter(value), self.parameter(Cell::Text(id)));
-                write!(self.condition, " AND ({}, place.id) {side} ({value}, {id})", self.order)
+                format!("({}, place.id) {side} ({value}, {id})", self.order)
             }
         };
+        self.conditions.push(condition);
     }
 
     /// How the statement writes a value.
@@ -173,5 +180,59 @@ fn tighter(bound: Option<Cell>, after: Option<(Cell, String)>, inside: Ordering)
         (_, Some((value, id))) => Bound::Behind(value, id),
         (Some(bound), None) => Bound::At(bound),
         (None, None) => Bound::Open,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use runtime::{Filter, Index, conformance::COLLECTIONS};
+    use serde_json::json;
+
+    use super::*;
+    use crate::store::{connection, schema};
+
+    /// Every question that an index can be asked: with and without each bound, and from a place.
+    fn questions(index: &Index) -> impl Iterator<Item = Query> {
+        let filter = |field| Filter { field, value: json!("x") };
+        let place = Cursor { value: json!(5), id: "x".to_owned() };
+        (0..8).map(move |which| Query {
+            collection: COLLECTIONS[0].name,
+            equals: index.equals.iter().copied().map(filter).collect(),
+            contains: index.contains.map(filter),
+            order: index.order,
+            direction: index.direction,
+            at_most: (which & 1 > 0).then(|| json!(9)),
+            at_least: (which & 2 > 0).then(|| json!(1)),
+            limit: 20,
+            after: (which & 4 > 0).then(|| place.clone()),
+        })
+    }
+
+    /// How SQLite goes about it, step by step.
+    fn plan(connection: &Connection, search: &mut Search) -> Vec<String> {
+        let explain = format!("EXPLAIN QUERY PLAN {}", search.statement());
+        let mut explain = connection.prepare(&explain).unwrap();
+        let steps = explain.query_map(params_from_iter(&search.values), |step| step.get("detail"));
+        steps.unwrap().collect::<Result<_, _>>().unwrap()
+    }
+
+    #[test]
+    fn every_query_seeks_its_place_and_sorts_nothing() {
+        let table = Arc::new(Table::new("first", COLLECTIONS[0]).unwrap());
+        let mut connection = connection::in_memory().unwrap();
+        schema::prepare(&mut connection).unwrap();
+        schema::shape(&mut connection, &[Arc::clone(&table)]).unwrap();
+        for query in COLLECTIONS[0].indexes.iter().flat_map(questions) {
+            let plan = plan(&connection, &mut Search::new(&table, &query).unwrap());
+            let told = || format!("{query:?}: {plan:?}");
+            // One step along the listing and, if that's a table of its own, one to the document.
+            assert_eq!(plan.len(), 1 + usize::from(query.contains.is_some()), "{}", told());
+            assert!(plan[0].starts_with("SEARCH place USING "), "{}", told());
+            let side = if query.direction == Direction::Ascending { '>' } else { '<' };
+            let behind = format!("(body.{},id){side}(?,?)", query.order);
+            assert_eq!(plan[0].contains(&behind), query.after.is_some(), "{}", told());
+        }
     }
 }

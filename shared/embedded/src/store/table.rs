@@ -1,4 +1,4 @@
-//! A collection as `SQLite` keeps it: a table.
+//! A collection as SQLite keeps it: a table.
 //!
 //! A document is a row: its id, its version, its text, and a column for every
 //! field that an index needs. The statements are written once, when the domain
@@ -195,9 +195,10 @@ pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
     Ok(Record { id: row.get(0)?, body: row.get(2)?, version: Version(version.to_string()) })
 }
 
-/// Whether a name can stand in a statement, between quotes, as it is.
+/// Whether a name can stand in a statement, between quotes, as it is. SQLite takes capital
+/// letters for small ones, so there are none.
 pub(super) fn is_plain(name: &str) -> bool {
-    let plain = |it: char| it.is_ascii_alphanumeric() || it == '_';
+    let plain = |it| matches!(it, 'a'..='z' | '0'..='9' | '_');
     !name.is_empty() && name.chars().all(plain)
 }
 
@@ -221,7 +222,8 @@ fn fields(indexes: &[Index], expires: Option<&str>) -> anyhow::Result<Vec<Field>
         let sorting = index.equals.iter().chain([&index.order]).map(|name| (*name, Kind::Scalar));
         for (name, kind) in sorting.chain(index.contains.map(|name| (name, Kind::Texts))) {
             ensure!(is_plain(name), "{name:?} can't name a field of an index");
-            let kind = if expires == Some(name) { Kind::Time } else { kind };
+            let a_time = kind == Kind::Scalar && expires == Some(name);
+            let kind = if a_time { Kind::Time } else { kind };
             match fields.iter().find(|field| field.name == name) {
                 None => fields.push(Field { name, kind }),
                 Some(field) => ensure!(

@@ -42,30 +42,39 @@ pub(super) struct Change {
 pub(super) struct Writer {
     connection: Connection,
     versions: Versions,
-    log: Option<Log>,
     counters: Arc<Counters>,
-    // Stands last, to be let go of last.
-    _lock: Option<Lock>,
+    /// Nothing, if it writes to memory. It goes last: what's written to stays locked.
+    home: Option<Home>,
+}
+
+/// Where a file is written.
+pub(super) struct Home {
+    /// The log, in which transactions stand before they are in the tables. A new
+    /// one overwrites the old, and the file is cut to what it may be long: where
+    /// it's longer, all of that is still needed.
+    log: PathBuf,
+    /// How long it gets before the next try to shorten it.
+    shorten_at: u64,
+    _lock: Lock,
+}
+
+impl Home {
+    /// A file whose log is here, in a folder that is locked.
+    pub const fn new(log: PathBuf, lock: Lock) -> Self {
+        Self { log, shorten_at: LOG_LENGTH, _lock: lock }
+    }
 }
 
 impl Writer {
-    /// Writes to a database that nobody else can reach.
-    pub fn to_memory(mut connection: Connection, counters: Arc<Counters>) -> anyhow::Result<Self> {
-        schema::prepare(&mut connection)?;
-        let versions = Versions::load(&connection)?;
-        Ok(Self { connection, versions, log: None, counters, _lock: None })
-    }
-
-    /// Writes to a file, in a folder that is locked.
-    pub fn to_file(
+    /// Begins to write, where nobody else does.
+    pub fn new(
         mut connection: Connection,
         counters: Arc<Counters>,
-        (log, lock): (PathBuf, Lock),
+        home: Option<Home>,
     ) -> anyhow::Result<Self> {
         schema::prepare(&mut connection)?;
         let versions = Versions::load(&connection)?;
-        let log = Some(Log { path: log, shorten_at: LOG_LENGTH });
-        Ok(Self { connection, versions, log, counters, _lock: Some(lock) })
+        Ok(Self { connection, versions, counters, home })
     }
 
     /// The connection, for those who read where they write.
@@ -73,9 +82,9 @@ impl Writer {
         &self.connection
     }
 
-    /// Brings the tables of a domain to the shape that is declared.
-    pub fn bring(&mut self, tables: &[Arc<Table>]) -> anyhow::Result<()> {
-        schema::bring(&mut self.connection, tables)?;
+    /// Brings the tables of a domain into the shape that is declared.
+    pub fn shape(&mut self, tables: &[Arc<Table>]) -> anyhow::Result<()> {
+        schema::shape(&mut self.connection, tables)?;
         self.shorten_log();
         Ok(())
     }
@@ -119,26 +128,22 @@ impl Writer {
 
     /// Writes what is in the log into the tables, if there's much of it.
     pub fn shorten_log(&mut self) {
-        let Some(log) = &mut self.log else { return };
-        let length = fs::metadata(&log.path).map_or(0, |file| file.len());
-        if length <= log.shorten_at {
+        let Some(home) = &mut self.home else { return };
+        let length = fs::metadata(&home.log).map_or(0, |log| log.len());
+        if length <= home.shorten_at {
             return;
         }
-        // RESTART lets the log begin anew, so it waits for those who still read in it. Ours
-        // are done in no time. Others may not be: then the log grows until the next try.
-        let restarted = self.connection.busy_timeout(Duration::from_millis(20)).and_then(|()| {
-            let pragma = "PRAGMA wal_checkpoint(RESTART)";
-            self.connection.query_row(pragma, [], |row| Ok(row.get::<_, i64>(0)? == 0))
-        });
-        log.shorten_at = if matches!(restarted, Ok(true)) { 0 } else { length } + LOG_LENGTH;
-        if let Err(error) = restarted.and(self.connection.busy_timeout(PATIENCE)) {
+        let restarted = restart_log(&self.connection);
+        // Somebody still reads in it? Then it may grow by as much again until the next try.
+        home.shorten_at = if matches!(restarted, Ok(true)) { 0 } else { length } + LOG_LENGTH;
+        if let Err(error) = restarted {
             tracing::warn!(%error, "the store's log can't be shortened");
         }
     }
 
     /// Leaves a file that needs no log.
     pub fn close(self) -> anyhow::Result<()> {
-        if self.log.is_some() {
+        if self.home.is_some() {
             self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
         }
         self.connection.close().map_err(|(_, error)| error)?;
@@ -146,12 +151,14 @@ impl Writer {
     }
 }
 
-/// The log of a file, in which transactions stand before they are in the tables.
-/// A new one overwrites the old, so a file that is longer than allowed is long
-/// with what's needed.
-struct Log {
-    path: PathBuf,
-    shorten_at: u64,
+/// Has the next transaction overwrite the log from its beginning, unless
+/// somebody reads in it for longer than one should wait. Our own readers don't.
+fn restart_log(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.busy_timeout(Duration::from_millis(20))?;
+    let restarted = connection
+        .query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| Ok(row.get::<_, i64>(0)? == 0));
+    connection.busy_timeout(PATIENCE)?;
+    restarted
 }
 
 /// Writes a commit, or nothing of it.
@@ -215,5 +222,63 @@ impl Versions {
     /// The transaction is undone, and what it reserved with it.
     fn reserve_anew(&mut self) {
         self.reserved = self.last;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use runtime::conformance::COLLECTIONS;
+    use serde_json::json;
+
+    use super::*;
+    use crate::store::{cell, connection};
+
+    fn create(table: &Arc<Table>, id: &str, length: usize) -> Commit {
+        let body = json!({ "rank": 1, "text": "x".repeat(length) }).to_string();
+        let cells = cell::cells(&body, &table.fields).unwrap();
+        let key = Key { collection: table.collection.name, id: id.to_owned() };
+        vec![Change { table: Arc::clone(table), key, before: None, after: Some((body, cells)) }]
+    }
+
+    #[test]
+    fn when_the_disk_is_full_nobody_is_told_that_it_went_well_and_the_store_goes_on() {
+        let counters = Arc::new(Counters::default());
+        let connection = connection::in_memory().unwrap();
+        connection.execute_batch("PRAGMA max_page_count = 100").unwrap();
+        let mut writer = Writer::new(connection, Arc::clone(&counters), None).unwrap();
+        let table = Arc::new(Table::new("first", COLLECTIONS[0]).unwrap());
+        writer.shape(&[Arc::clone(&table)]).unwrap();
+
+        let small = create(&table, "small", 10);
+        let group = [small, create(&table, "large", 900_000), create(&table, "small", 10)];
+        for outcome in writer.write(&group) {
+            let error = outcome.unwrap_err().to_string();
+            assert!(error.contains("full"), "{error}");
+        }
+        assert!(table.standing(writer.connection(), "small").unwrap().is_none());
+
+        let group = [create(&table, "small", 10), create(&table, "small", 20)];
+        let outcomes: Vec<_> = writer.write(&group).into_iter().map(Result::unwrap).collect();
+        let conflict = Conflict(Key { collection: "things", id: "small".to_owned() });
+        assert_eq!(outcomes, [Ok(()), Err(conflict)]);
+        assert_eq!(counters.read().failures, 3);
+        assert_eq!(counters.read().commits, 1);
+    }
+
+    #[test]
+    fn a_version_whose_reservation_was_undone_is_reserved_again() {
+        let connection = connection::in_memory().unwrap();
+        connection.execute_batch("PRAGMA max_page_count = 100").unwrap();
+        let mut writer = Writer::new(connection, Arc::default(), None).unwrap();
+        let table = Arc::new(Table::new("first", COLLECTIONS[0]).unwrap());
+        writer.shape(&[Arc::clone(&table)]).unwrap();
+        let reserved = |writer: &Writer| Versions::load(writer.connection()).unwrap().reserved;
+
+        let group = [create(&table, "small", 10), create(&table, "large", 900_000)];
+        assert!(writer.write(&group).iter().all(Result::is_err));
+        assert_eq!(reserved(&writer), 0);
+        writer.write(&[create(&table, "small", 10)]).remove(0).unwrap().unwrap();
+        let standing = table.standing(writer.connection(), "small").unwrap().unwrap();
+        assert!(standing.version <= reserved(&writer));
     }
 }

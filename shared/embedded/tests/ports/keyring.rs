@@ -2,12 +2,15 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc};
 
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use contracts::Timestamp;
 use embedded::{FileKeyring, secret};
 use runtime::{
     Keyring,
     token::{Claims, Verifier, sign},
 };
+use serde_json::json;
 use testing::SeededRandom;
 
 use crate::things::Folder;
@@ -70,12 +73,14 @@ async fn a_broken_key_is_told_and_not_replaced() {
 
 #[tokio::test]
 async fn a_keys_id_is_its_thumbprint() {
-    // The key of RFC 7638 §3.1 isn't at hand with its private part; what matters
-    // is that another process, which knows nothing but the key, says the same.
     let pem = include_str!("../../../testing/data/key.pem");
-    let one = FileKeyring::of_pem(pem).unwrap().key_id().await.unwrap();
-    let other = FileKeyring::of_pem(&pem.replace('\n', "\r\n")).unwrap().key_id().await.unwrap();
-    assert_eq!((one.len(), one), (43, other));
+    let keyring = FileKeyring::of_pem(&pem.replace('\n', "\r\n")).unwrap();
+    let [key] = &keyring.public_keys().await.unwrap()[..] else { panic!("there's one key") };
+    // RFC 7638: the required members, sorted by name, without spaces.
+    let jwk = json!({ "e": key.e, "kty": "RSA", "n": key.n }).to_string();
+    let thumbprint = digest(&SHA256, jwk.as_bytes());
+    assert_eq!(key.kid, BASE64_URL_SAFE_NO_PAD.encode(thumbprint));
+    assert_eq!((key.e.as_str(), keyring.key_id().await.unwrap()), ("AQAB", key.kid.clone()));
 }
 
 #[test]
