@@ -279,7 +279,7 @@ where
                     Reply::json(if dry { 200 } else { E::ROUTE.status }, &response)?
                 }
                 Err(Error::Refused(refusal)) => {
-                    crate::domain::assert_declared::<E>(&refusal);
+                    crate::domain::assert_declared::<E>(&refusal, crate::Access::User);
                     Reply::refused(*refusal, waiting.language, &waiting.trace)
                 }
                 Err(other) => return Err(other),

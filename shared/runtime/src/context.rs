@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{
     Changes, Conflict, Cursor, Document, Envelope, Error, Key, Keyring, Mail, Ports, Query, Random,
-    Refusal, Result, Secret, Settings, Stored, Trace, Write,
+    Record, Refusal, Result, Secret, Settings, Stored, Trace, Write,
     domain::Reply,
     idempotency::Keyed,
     problems::{ETAG_REQUIRED, INVALID_PAGE_TOKEN, STALE_ETAG},
@@ -84,10 +84,15 @@ impl<C> Context<C> {
         &self,
         query: &Query,
     ) -> Result<(Vec<Stored<D>>, Option<Cursor>)> {
+        let (records, next) = self.records(query).await?;
+        let documents = records.into_iter().map(Stored::read).collect::<anyhow::Result<_>>()?;
+        Ok((documents, next))
+    }
+
+    /// The same, unread: for a list of which only a part is needed.
+    pub async fn records(&self, query: &Query) -> Result<(Vec<Record>, Option<Cursor>)> {
         let rows = self.run.ports.store.query(query).await?;
-        let documents =
-            rows.records.into_iter().map(Stored::read).collect::<anyhow::Result<_>>()?;
-        Ok((documents, rows.next))
+        Ok((rows.records, rows.next))
     }
 
     /// Counts what a query would find.

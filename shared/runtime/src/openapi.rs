@@ -19,6 +19,7 @@ use crate::{
 };
 
 mod events;
+mod links;
 mod manifest;
 mod schemas;
 mod table;
@@ -27,6 +28,7 @@ pub use events::events;
 pub use manifest::manifest;
 pub use table::functions;
 
+use links::Needs;
 use schemas::{Request, generator, join, request, said, without_null};
 
 /// What every caller should know, at the head of the document.
@@ -40,11 +42,16 @@ pub fn document(title: &str, domains: &[Domain]) -> Value {
 
     let mut asking = json!({});
     let mut answering: BTreeMap<(&str, String), Value> = BTreeMap::new();
-    for (function, operation) in public(domains) {
-        let described = Described { function, operation, request: request(&mut taken, operation) };
-        let place = (operation.route.path, operation.route.method.as_str().to_lowercase());
-        asking[place.0][&place.1] = described.asked();
-        answering.insert(place, described.answered(&mut given));
+    let mut describe = |(function, operation)| {
+        let request = request(&mut taken, operation);
+        Described { function, operation, request }
+    };
+    let described: Vec<_> = public(domains).map(&mut describe).collect();
+    let needs: Vec<_> = described.iter().map(Needs::of).collect();
+    for it in &described {
+        let place = (it.operation.route.path, it.operation.route.method.as_str().to_lowercase());
+        asking[place.0][&place.1] = it.asked();
+        answering.insert(place, it.answered(&needs, &mut given));
     }
     let (mut paths, components) = join(asking, taken, given);
     for ((path, method), answers) in answering {
@@ -186,10 +193,14 @@ impl Described<'_> {
     }
 
     /// The answers: the success, and the refusals by their statuses.
-    fn answered(&self, given: &mut SchemaGenerator) -> Value {
-        let status = self.operation.route.status;
+    fn answered(&self, needs: &[Needs], given: &mut SchemaGenerator) -> Value {
+        let mut success = self.success(given);
+        let links = links::links(self, needs, given);
+        if !links.is_empty() {
+            success["links"] = Value::Object(links);
+        }
         let mut responses = json!({});
-        responses[status.to_string()] = self.success(given);
+        responses[self.operation.route.status.to_string()] = success;
         for (status, problems) in self.problems() {
             responses[status.to_string()] = match problems[..] {
                 [one] if is_shared(&one) => {

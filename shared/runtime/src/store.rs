@@ -308,7 +308,8 @@ pub struct Stored<D> {
 }
 
 impl<D: Document> Stored<D> {
-    pub(crate) fn read(record: Record) -> anyhow::Result<Self> {
+    /// Reads what an adapter has found.
+    pub fn read(record: Record) -> anyhow::Result<Self> {
         let value = serde_json::from_str(&record.body).map_err(|error| {
             anyhow::anyhow!("{}/{} can't be read: {error}", D::COLLECTION, record.id)
         })?;

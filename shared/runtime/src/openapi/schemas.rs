@@ -58,7 +58,7 @@ pub(super) fn request(generator: &mut SchemaGenerator, operation: &Operation) ->
 }
 
 /// What a reference means, or the schema itself.
-fn resolved<'a>(schema: &'a Value, definitions: &'a Map<String, Value>) -> &'a Value {
+pub(super) fn resolved<'a>(schema: &'a Value, definitions: &'a Map<String, Value>) -> &'a Value {
     let name = schema["$ref"].as_str().and_then(|it| it.strip_prefix(PLACE));
     name.and_then(|name| definitions.get(name)).unwrap_or(schema)
 }

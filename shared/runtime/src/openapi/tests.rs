@@ -63,6 +63,17 @@ impl Endpoint for ListThings {
     type Response = Page<Thing>;
 }
 
+/// Make a thing.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct MakeThing {}
+
+impl Endpoint for MakeThing {
+    const OPERATION: &'static str = "things.make";
+    const ROUTE: Route = Route::create("/v1/things");
+    type Response = Thing;
+}
+
 /// Take a thing.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -128,6 +139,10 @@ async fn list(_: Context<Anyone>, _: ListThings) -> Result<Page<Thing>> {
     Ok(Page { items: Vec::new(), next_page_token: None })
 }
 
+async fn make(_: Context<User>, _: MakeThing) -> Result<Thing> {
+    Err(TAKEN.into())
+}
+
 async fn take(_: Context<Admin>, _: TakeThing) -> Result<()> {
     Ok(())
 }
@@ -151,6 +166,7 @@ fn things() -> Vec<Domain> {
             .event::<Taken>()
             .operation(rename)
             .operation(list)
+            .operation(make)
             .operation(take)
             .operation(count)
             .subscriber(on_taken)
@@ -189,6 +205,17 @@ fn a_request_becomes_parameters_and_a_body() {
     let take = &api["paths"]["/v1/things/{thing_id}/take"]["post"];
     assert_eq!(take["requestBody"], Value::Null);
     assert!(names(&take["parameters"]).contains(&"Idempotency-Key-required".to_owned()));
+}
+
+#[test]
+fn what_is_made_links_to_what_can_be_done_with_it() {
+    let api = document("Things", &things());
+    let links = &api["paths"]["/v1/things"]["post"]["responses"]["201"]["links"];
+    let to = |operation: &str| json!({ "operationId": operation, "parameters": { "thing_id": "$response.body#/id" } });
+    let expected = json!({
+        "things.rename": to("things.rename"), "things.take": to("things.take"),
+    });
+    assert_eq!(links, &expected);
 }
 
 #[test]
