@@ -34,7 +34,8 @@ pub struct Enrollment {
     pub user_id: UserId,
     /// Where it is in its life.
     pub state: EnrollmentState,
-    /// The order of joining, in the section.
+    /// The order of joining, in the section; who needs an instructor's approval
+    /// joins the queue when they get it.
     pub number: u64,
     /// When they joined, the last time if they had left.
     pub enrolled_at: Timestamp,

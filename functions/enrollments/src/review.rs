@@ -79,6 +79,9 @@ pub async fn run(cx: Context<User>, request: ReviewEnrollment) -> Result<Enrollm
     }
 
     let place = seats.join(cx.now)?;
+    // Who is approved joins now, behind those who wait already: the place that
+    // they are told is the one that they have.
+    enrollment.number = seats.take_number();
     enrollment.note = note;
     enrollment.take(place, cx.now);
 
@@ -125,6 +128,20 @@ mod tests {
         assert_eq!(answers[1].body["state"], "waitlisted");
         answers[2].is(SECTION_FULL);
         assert_eq!(state(&app, "cid").await.0, "pending_approval");
+    }
+
+    #[tokio::test]
+    async fn the_approved_wait_behind_those_who_wait_already() {
+        let app = app(asks(0, 9), course());
+        let ines = app.instructor("ines");
+        let (ada, bob) = (enrolled(&app, "ada").await, enrolled(&app, "bob").await);
+        for (id, position) in [(bob, 1), (ada, 2)] {
+            let path = format!("/v1/enrollments/{id}/review");
+            let answer = ines.post(&path, json!({ "decision": "approve" })).await.ok();
+            assert_eq!(answer["waitlist_position"], position);
+        }
+        assert_eq!(state(&app, "bob").await, ("waitlisted".into(), json!(1)));
+        assert_eq!(state(&app, "ada").await, ("waitlisted".into(), json!(2)));
     }
 
     #[tokio::test]

@@ -156,6 +156,11 @@ impl Seats {
     }
 
     /// Promises to give out no more than so many seats, if no more are taken.
+    ///
+    /// Two may want to lower the capacity at once, and only one of their changes
+    /// will come: until it's known which, the lower of their promises holds. A
+    /// promise for a revision that has passed isn't kept, because the change that
+    /// it's for can't come any more.
     pub fn limit(&mut self, most: u32, revision: u64, now: Timestamp) -> Result<(), Refusal> {
         if self.taken > most {
             let taken = self.taken;
@@ -169,6 +174,12 @@ impl Seats {
                 .with("seats_taken", taken)
                 .with("capacity", most));
         }
+        let newest = self.promise.as_ref().map_or(self.rules.revision, |it| it.revision);
+        if revision < newest {
+            return Ok(());
+        }
+        let rival = self.promise.take().filter(|promise| promise.revision == revision);
+        let most = rival.map_or(most, |rival| rival.most.min(most));
         self.promise = Some(Promise { most, revision });
         self.note_promotable(now);
         Ok(())
@@ -247,6 +258,27 @@ mod tests {
         assert!(seats.learn(&SectionFacts { revision: 2, ..facts(Some(5)) }, NOW));
         assert_eq!(seats.free(), Some(3));
         assert!(!seats.learn(&SectionFacts { revision: 1, ..facts(Some(9)) }, NOW));
+    }
+
+    #[test]
+    fn of_two_promises_for_the_same_revision_the_lower_one_holds() {
+        let mut seats = seats(Some(3), Some(0));
+        seats.limit(1, 1, NOW).unwrap();
+        seats.limit(2, 1, NOW).unwrap();
+        assert_eq!(seats.free(), Some(1));
+        seats.limit(0, 2, NOW).unwrap();
+        assert_eq!(seats.free(), Some(0));
+    }
+
+    #[test]
+    fn a_promise_for_a_revision_that_has_passed_is_not_kept() {
+        let mut seats = seats(Some(3), Some(0));
+        seats.learn(&SectionFacts { revision: 2, ..facts(Some(5)) }, NOW);
+        seats.limit(1, 1, NOW).unwrap();
+        assert_eq!(seats.free(), Some(5));
+        seats.limit(2, 3, NOW).unwrap();
+        seats.limit(1, 2, NOW).unwrap();
+        assert_eq!(seats.free(), Some(2));
     }
 
     proptest! {
