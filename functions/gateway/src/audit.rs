@@ -38,6 +38,11 @@ pub(crate) fn run(folder: &Path) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// Whether a document is one at all.
+fn is_object(record: &Record) -> bool {
+    serde_json::from_str::<serde_json::Map<_, _>>(&record.body).is_ok()
+}
+
 /// Everything that is wrong with the data in a folder.
 fn violations(folder: &Path) -> anyhow::Result<Vec<String>> {
     let database = Database::open_read_only(folder)?;
@@ -48,6 +53,9 @@ fn violations(folder: &Path) -> anyhow::Result<Vec<String>> {
         for collection in &domain.collections {
             let read = || store.scan(collection.name)?.collect::<anyhow::Result<Vec<_>>>();
             let records = read().with_context(|| format!("{}/{}", domain.name, collection.name))?;
+            found.extend(records.iter().filter(|it| !is_object(it)).map(|record| {
+                format!("{}: {}/{} isn't a document", domain.name, collection.name, record.id)
+            }));
             documents.insert(collection.name, records);
         }
         let promises = PROMISES.iter().filter(|(name, _)| *name == domain.name).map(|(_, it)| it);

@@ -38,7 +38,7 @@ pub struct Options {
     /// Keep everything in memory, and nothing after the end.
     #[arg(long, global = true, env = "AULA_IN_MEMORY")]
     pub in_memory: bool,
-    /// The server that takes mail, such as smtp://localhost:1025; the local inbox has it anyway.
+    /// The server that takes mail, such as `smtp://localhost:1025`; the local inbox has it anyway.
     #[arg(long, global = true, env = "AULA_SMTP_URL", value_name = "URL")]
     pub smtp_url: Option<String>,
     /// Where people reach the platform, for links and tokens; the address unless said.

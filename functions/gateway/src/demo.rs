@@ -89,6 +89,12 @@ mod tests {
         let queue = first.get("/v1/enrollments?user_id=me&state=waitlisted").await.unwrap();
         assert_eq!(queue["items"][0]["waitlist_position"], 1);
 
+        let (public_url, data) = ("http://localhost:8080", "aula-data".as_ref());
+        let told = Report { catalog: &catalog, filled: &filled, public_url, data }.to_string();
+        assert!(told.contains(&format!("{public_url}{}", full[0].path)), "{told}");
+        let everybody = catalog.people.students.iter().chain(&catalog.people.instructors);
+        assert!(everybody.chain([&catalog.people.admin]).all(|it| told.contains(&it.address)));
+
         let again = fill::fill(&catalog, &platform).await.unwrap_err();
         assert!(again.to_string().contains("empty"), "{again:#}");
         platform.shutdown().await.unwrap();

@@ -86,7 +86,13 @@ pub fn start() -> anyhow::Result<Lines> {
 /// Whether it is said at all: other crates speak up only when something is wrong.
 fn is_worth_it(line: &Metadata<'_>) -> bool {
     const OURS: [&str; 8] = [
-        "request", "runtime", "embedded", "gateway", "identity", "courses", "enrollments",
+        "request",
+        "runtime",
+        "embedded",
+        "gateway",
+        "identity",
+        "courses",
+        "enrollments",
         "notifications",
     ];
     let source = line.target().split("::").next().unwrap_or_default();
@@ -107,7 +113,10 @@ impl FormatTime for Clock {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a line tells the machine's time, not the functions'")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a line tells the machine's time, not the functions'"
+)]
 fn now() -> Timestamp {
     Timestamp::now()
 }
@@ -136,7 +145,8 @@ impl Lines {
         // Where nobody listens any more there's nobody to tell.
         let _ = out.write_all(&bytes);
         if dropped > 0 {
-            let _ = writeln!(out, r#"{{"severity":"ERROR","message":"{dropped} lines were dropped"}}"#);
+            let _ =
+                writeln!(out, r#"{{"severity":"ERROR","message":"{dropped} lines were dropped"}}"#);
         }
         let _ = out.flush();
     }
@@ -187,7 +197,11 @@ struct RequestLine(Lines);
 
 impl<S: Subscriber> Layer<S> for RequestLine {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let mut line = Written { text: String::with_capacity(384), request: String::with_capacity(160), severity: "INFO" };
+        let mut line = Written {
+            text: String::with_capacity(384),
+            request: String::with_capacity(160),
+            severity: "INFO",
+        };
         let _ = write!(line.text, r#"{{"time":"{}""#, now());
         event.record(&mut line);
         let Written { mut text, request, severity } = line;
@@ -229,9 +243,7 @@ impl tracing::field::Visit for Written {
         if !value.is_empty()
             && let Some(place) = self.place(field)
         {
-            // A string is always JSON.
-            let quoted = serde_json::to_string(value).unwrap_or_default();
-            place.push_str(&quoted);
+            quote(place, |place| place.push_str(value));
         }
     }
 
@@ -245,7 +257,27 @@ impl tracing::field::Visit for Written {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.record_str(field, &format!("{value:?}"));
+        if let Some(place) = self.place(field) {
+            quote(place, |place| {
+                let _ = write!(place, "{value:?}");
+            });
+        }
+    }
+}
+
+/// Adds a text as JSON, which nearly always is the text itself.
+fn quote(place: &mut String, add: impl FnOnce(&mut String)) {
+    let start = place.len();
+    place.push('"');
+    add(place);
+    let is_plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
+    if place.bytes().skip(start + 1).all(is_plain) {
+        place.push('"');
+    } else {
+        // A string is always JSON.
+        let quoted = serde_json::to_string(&place[start + 1..]).unwrap_or_default();
+        place.truncate(start);
+        place.push_str(&quoted);
     }
 }
 

@@ -2,6 +2,7 @@
 //! it, and what a container platform asks of a container.
 
 mod docs;
+mod guard;
 mod health;
 mod home;
 mod inbox;
@@ -23,9 +24,8 @@ pub(crate) fn router(local: &Local) -> Router {
         .merge(home::router())
         .merge(docs::router())
         .merge(problems::router())
-        .merge(inbox::router(local))
         .merge(health::router(local))
-        .merge(stats::router(local))
+        .merge(guard::guarded(inbox::router(local).merge(stats::router(local)), local))
 }
 
 /// What a page of ours may do: be styled, and nothing else.

@@ -102,6 +102,9 @@ fn tell(options: &Options, address: SocketAddr) {
     } else {
         std::path::absolute(&options.data).unwrap_or(options.data.clone()).display().to_string()
     };
+    if !address.ip().is_loopback() {
+        tracing::warn!("whoever reaches this address can read the local inbox, codes included");
+    }
     if log::is_for_people() {
         println!(
             "\n  Aula is at     http://{here}/\n  its API        http://{here}/docs\n  \

@@ -85,16 +85,17 @@ mod tests {
         let orphans = audit(&people, &[("1", "ada"), ("2", "eve")], "eve");
         assert_eq!(
             orphans,
-            ["emails/2 leads to nobody", "0 addresses lead to users/bob", "sessions/s1 is nobody's"]
+            [
+                "emails/2 leads to nobody",
+                "0 addresses lead to users/bob",
+                "sessions/s1 is nobody's"
+            ]
         );
         let twins = [("ada", "ada@a.org"), ("bob", "Ada@a.org")];
         let shared = audit(&twins, &[("1", "ada"), ("2", "bob"), ("3", "bob")], "ada");
         assert_eq!(
             shared,
-            [
-                "users/bob has no address, or another person's",
-                "2 addresses lead to users/bob",
-            ]
+            ["users/bob has no address, or another person's", "2 addresses lead to users/bob",]
         );
     }
 }

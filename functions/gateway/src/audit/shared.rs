@@ -45,7 +45,11 @@ mod tests {
             "causation_id": "", "data": {},
         });
         let documents = |collection: &str| match collection {
-            "outbox" => vec![record("e1", event.clone()), record("e2", event.clone()), record("e3", json!({}))],
+            "outbox" => vec![
+                record("e1", event.clone()),
+                record("e2", event.clone()),
+                record("e3", json!({})),
+            ],
             "requests" => vec![record("r1", json!({ "id": "r1" }))],
             _ => Vec::new(),
         };

@@ -11,7 +11,7 @@ use super::json as answer;
 use crate::serve::Local;
 
 /// How long a function counts as failing after a fault of ours.
-const FAILING: Duration = Duration::from_secs(60);
+const FAILING: Duration = Duration::from_mins(1);
 
 pub(super) fn router(local: &Local) -> Router {
     Router::new()
@@ -23,7 +23,8 @@ pub(super) fn router(local: &Local) -> Router {
 
 async fn health(State(local): State<Local>) -> Response {
     let dependencies = dependencies(&local).await;
-    let functions: Vec<_> = local.platform.host().functions().map(|it| function(&local, it)).collect();
+    let functions: Vec<_> =
+        local.platform.host().functions().map(|it| function(&local, it)).collect();
     let is = |list: &[Value], state: &str| list.iter().any(|it| it["state"] == state);
     let (status, state) = if is(&dependencies, "down") {
         (StatusCode::SERVICE_UNAVAILABLE, "down")

@@ -16,17 +16,19 @@ use super::{PLAIN_POLICY, page};
 use crate::domains;
 
 pub(super) fn router() -> Router {
-    Router::new().route("/problems/{reason}", get(async |Path(reason): Path<String>| meaning(&reason)))
+    Router::new()
+        .route("/problems/{reason}", get(async |Path(reason): Path<String>| meaning(&reason)))
 }
 
 fn meaning(reason: &str) -> Response {
     let domains = domains();
-    let operations = domains.iter().flat_map(|domain| &domain.functions).filter_map(|function| {
-        match &function.trigger {
+    let operations =
+        domains.iter().flat_map(|domain| &domain.functions).filter_map(|function| match &function
+            .trigger
+        {
             Trigger::Http(operation) => Some((function.id.as_str(), operation.problems)),
             _ => None,
-        }
-    });
+        });
     let named = |problem: &&Problem| problem.reason == reason;
     let anywhere = runtime::problems::ALL.iter().find(named).copied();
     let mut answered_by = BTreeSet::new();
@@ -43,7 +45,8 @@ fn meaning(reason: &str) -> Response {
     };
     let Problem { en, es, .. } = problem;
     let status = problem.code.status();
-    let mut body = format!("<h1><code>{reason}</code></h1>\n<p>{en}</p>\n<p lang=\"es\">{es}</p>\n");
+    let mut body =
+        format!("<h1><code>{reason}</code></h1>\n<p>{en}</p>\n<p lang=\"es\">{es}</p>\n");
     let _ = writeln!(body, "<p>HTTP status {status}.</p>");
     if anywhere.is_some() {
         body.push_str("<p>Any operation may answer it.</p>");

@@ -56,8 +56,7 @@ fn nobody_reaches_what_is_anothers() {
         }
         let path = route.path.replace("{user_id}", &owner.id);
         let path = self::path(&path, "nobody-has-this-id");
-        let mut headers =
-            vec![("Authorization".to_owned(), format!("Bearer {}", stranger.token))];
+        let mut headers = vec![("Authorization".to_owned(), format!("Bearer {}", stranger.token))];
         if route.method == Method::Patch {
             headers.push(("If-Match".to_owned(), "*".to_owned()));
         }

@@ -87,8 +87,8 @@ impl Probe {
 
     /// A schema without the choice of being nothing.
     fn some<'a>(&'a self, schema: &'a Value) -> &'a Value {
-        let choices = schema["anyOf"].as_array().into_iter().flatten();
-        let some = choices.filter(|it| it["type"] != "null").next();
+        let mut choices = schema["anyOf"].as_array().into_iter().flatten();
+        let some = choices.find(|it| it["type"] != "null");
         self.resolved(some.unwrap_or(schema))
     }
 }
@@ -107,7 +107,8 @@ impl Operation<'_> {
     fn parameters(self) -> impl Iterator<Item = (String, Value)> {
         let parameters = self.described["parameters"].as_array().cloned().unwrap_or_default();
         let in_query = parameters.into_iter().filter(|it| it["in"] == "query");
-        in_query.map(|it| (it["name"].as_str().unwrap_or_default().to_owned(), it["schema"].clone()))
+        in_query
+            .map(|it| (it["name"].as_str().unwrap_or_default().to_owned(), it["schema"].clone()))
     }
 }
 
@@ -141,8 +142,12 @@ fn wrong_values(schema: &Value) -> Vec<Value> {
             wrong.push(json!(""));
         }
         if schema["format"] == "date-time" {
-            let impossible =
-                ["2026-02-30T00:00:00Z", "2026-11-22T09:00:00", "yesterday", "99999-01-01T00:00:00Z"];
+            let impossible = [
+                "2026-02-30T00:00:00Z",
+                "2026-11-22T09:00:00",
+                "yesterday",
+                "99999-01-01T00:00:00Z",
+            ];
             wrong.extend(impossible.map(Value::from));
         } else {
             wrong.extend(["a\u{0}b", "a\u{1b}[31m"].map(Value::from));
@@ -235,7 +240,12 @@ fn a_field_of_the_wrong_kind_is_named_by_every_operation() {
             }
             // Given twice: which one counts would be anyone's guess.
             let twice = format!("{{\"{name}\":null,\"{name}\":null}}");
-            assert_eq!(probe.send_json(operation, twice.as_bytes()).status, 400, "{}", operation.id);
+            assert_eq!(
+                probe.send_json(operation, twice.as_bytes()).status,
+                400,
+                "{}",
+                operation.id
+            );
         }
         let schema = &operation.described["requestBody"]["content"]["application/json"]["schema"];
         for name in schema["required"].as_array().into_iter().flatten() {
@@ -257,7 +267,9 @@ fn a_query_of_the_wrong_kind_is_refused_by_every_operation() {
             let schema = probe.some(&schema);
             let mut wrong: Vec<String> = Vec::new();
             if is_of_type(schema, "integer") {
-                wrong.extend(["x", "", "-1", "1.5", "99999999999999999999", "0x1"].map(str::to_owned));
+                wrong.extend(
+                    ["x", "", "-1", "1.5", "99999999999999999999", "0x1"].map(str::to_owned),
+                );
                 if schema["minimum"] == 1 {
                     wrong.push("0".to_owned());
                 }
@@ -274,16 +286,28 @@ fn a_query_of_the_wrong_kind_is_refused_by_every_operation() {
             for value in wrong {
                 let answer = probe.send(operation, &format!("{name}={value}"), b"", "");
                 assert_eq!(answer.status, 400, "{} {name}={value}: {}", operation.id, answer.text);
-                assert!(is_blamed(&answer, &name), "{} {name}={value}: {}", operation.id, answer.text);
+                assert!(
+                    is_blamed(&answer, &name),
+                    "{} {name}={value}: {}",
+                    operation.id,
+                    answer.text
+                );
             }
-            for hostile in ["%00", "%ff%fe", "%F0%9F%92%A9", "%27%20OR%201=1--", "%2525", "a%0d%0ab"] {
+            for hostile in
+                ["%00", "%ff%fe", "%F0%9F%92%A9", "%27%20OR%201=1--", "%2525", "a%0d%0ab"]
+            {
                 probe.send(operation, &format!("{name}={hostile}"), b"", "");
             }
             if name == "page_token" {
                 for token in ["x", "AAAA", "W10", "%00", &"a".repeat(5000), "WyJhIiwiYiIsImMiXQ"] {
                     let answer = probe.send(operation, &format!("page_token={token}"), b"", "");
                     // A list that must be asked for by something says that first.
-                    assert!(matches!(answer.status, 400 | 404), "{}: {}", operation.id, answer.text);
+                    assert!(
+                        matches!(answer.status, 400 | 404),
+                        "{}: {}",
+                        operation.id,
+                        answer.text
+                    );
                 }
             }
         }
@@ -294,10 +318,12 @@ fn a_query_of_the_wrong_kind_is_refused_by_every_operation() {
 fn a_path_that_is_no_id_is_refused_by_every_operation() {
     let probe = Probe::start();
     let long = "x".repeat(65);
-    let ids = ["%00", "%ff", "a%2Fb", "..", "%2e%2e", "a%20b", "a:b", "%0d%0aX: y", &long, "ñ", "%25"];
+    let ids =
+        ["%00", "%ff", "a%2Fb", "..", "%2e%2e", "a%20b", "a:b", "%0d%0aX: y", &long, "ñ", "%25"];
     for operation in probe.operations().into_iter().filter(|it| it.path.contains('{')) {
         for id in ids {
-            let segments = operation.path.split('/').map(|it| if it.starts_with('{') { id } else { it });
+            let segments =
+                operation.path.split('/').map(|it| if it.starts_with('{') { id } else { it });
             let path = segments.collect::<Vec<_>>().join("/").replace(' ', "%20");
             let headers = [("Authorization".to_owned(), format!("Bearer {}", probe.token))];
             let method = operation.method.to_uppercase();
@@ -322,9 +348,8 @@ fn a_page_token_is_good_for_its_list_alone() {
         let course = probe.server.post("/v1/courses", &probe.token, &draft).ok();
         assert!(course["id"].is_string());
     }
-    let list = |query: &str| {
-        probe.server.get(&format!("/v1/courses?state=draft&{query}"), &probe.token)
-    };
+    let list =
+        |query: &str| probe.server.get(&format!("/v1/courses?state=draft&{query}"), &probe.token);
     let page = list("page_size=1&sort=title").ok();
     let token = page["next_page_token"].as_str().expect("there is more").to_owned();
     assert_eq!(list(&format!("page_size=1&sort=title&page_token={token}")).status, 200);

@@ -87,7 +87,8 @@ fn the_demonstration_fills_a_platform_that_passes_its_audit() {
         (String::from_utf8_lossy(&demo.stdout), String::from_utf8_lossy(&demo.stderr));
     assert!(demo.status.success(), "{said}{complained}");
     for role in ["admin", "instructor", "student"] {
-        let tells = |line: &str| line.trim_start().starts_with(role) && line.contains("@aula.example");
+        let tells =
+            |line: &str| line.trim_start().starts_with(role) && line.contains("@aula.example");
         assert!(said.lines().any(tells), "{role}: {said}");
     }
     let audit = run(&data, &["audit"]);

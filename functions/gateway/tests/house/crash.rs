@@ -144,7 +144,8 @@ fn a_reminder_comes_once_though_the_server_is_killed_around_its_time() {
         let mail = server.mail_to("bo@aula.example");
         let is_reminder = |mail: &Value| {
             let path = mail["headers"].to_string();
-            path.contains("reminder") || mail["subject"].as_str().is_some_and(|it| it.starts_with("Reminder"))
+            path.contains("reminder")
+                || mail["subject"].as_str().is_some_and(|it| it.starts_with("Reminder"))
         };
         mail.into_iter().filter(is_reminder).count()
     };

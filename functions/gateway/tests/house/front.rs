@@ -135,7 +135,7 @@ fn a_body_is_refused_by_its_size_and_by_its_type() {
     let person = server.sign_up("ada@example.com", &["instructor"]);
     let bearer = header("Authorization", &format!("Bearer {}", person.token));
     let large = vec![b' '; 2 << 20];
-    server.send("POST", "/v1/courses", &[bearer.clone()], &large).is(413, "too-large");
+    server.send("POST", "/v1/courses", std::slice::from_ref(&bearer), &large).is(413, "too-large");
     for media_type in ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", ""] {
         let headers = [bearer.clone(), header("Content-Type", media_type)];
         server.send("POST", "/v1/courses", &headers, b"{}").is(415, "not-json");
@@ -168,11 +168,26 @@ fn the_pages_are_there_and_lead_to_one_another() {
 }
 
 #[test]
+fn no_page_from_elsewhere_reads_the_inbox() {
+    let server = Server::start(Options::default());
+    let path = "/local/inbox?format=json";
+    assert_eq!(server.get(path, "").status, 200);
+    let same = [header("Sec-Fetch-Site", "same-origin")];
+    assert_eq!(server.send("GET", path, &same, b"").status, 200);
+    let cross = [header("Sec-Fetch-Site", "cross-site")];
+    assert_eq!(server.send("GET", path, &cross, b"").status, 403);
+    // Nor under a name of the page's own that leads here.
+    let named = [header("Host", "evil.example")];
+    assert_eq!(server.send("GET", path, &named, b"").status, 403);
+}
+
+#[test]
 fn health_tells_of_every_function_and_dependency() {
     let server = Server::start(Options::default());
     let health = server.get("/v1/health", "").ok();
     assert_eq!(health["state"], "ok", "{health}");
-    let told: Vec<_> = health["functions"].as_array().unwrap().iter().map(|it| &it["function"]).collect();
+    let told: Vec<_> =
+        health["functions"].as_array().unwrap().iter().map(|it| &it["function"]).collect();
     for function in gateway::domains().iter().flat_map(|domain| &domain.functions) {
         assert!(told.contains(&&Value::from(function.id.as_str())), "{}", function.id);
     }

@@ -53,7 +53,8 @@ fn two_hundred_people_get_ten_seats_and_the_rest_wait_in_the_order_of_joining() 
     assert!(answers.iter().all(|answer| answer.status == 201));
     let told: Vec<_> = answers.into_iter().map(|answer| answer.body).collect();
     assert_eq!(told.iter().filter(|it| it["state"] == "confirmed").count(), 10);
-    let mut places: Vec<_> = told.iter().filter_map(|it| it["waitlist_position"].as_u64()).collect();
+    let mut places: Vec<_> =
+        told.iter().filter_map(|it| it["waitlist_position"].as_u64()).collect();
     places.sort_unstable();
     assert_eq!(places, (1..=190).collect::<Vec<_>>());
 
@@ -62,7 +63,10 @@ fn two_hundred_people_get_ten_seats_and_the_rest_wait_in_the_order_of_joining() 
     assert_eq!(members.len(), PEOPLE);
     assert!(members[..10].iter().all(|it| it["state"] == "confirmed"));
     for (place, member) in (1..).zip(&members[10..]) {
-        assert_eq!((&member["state"], &member["waitlist_position"]), (&json!("waitlisted"), &json!(place)));
+        assert_eq!(
+            (&member["state"], &member["waitlist_position"]),
+            (&json!("waitlisted"), &json!(place))
+        );
         let answer = told.iter().find(|it| it["id"] == member["id"]).expect("an answer");
         assert_eq!(answer["waitlist_position"], place, "{}", text(&member["id"]));
     }

@@ -43,8 +43,7 @@ impl Server {
     pub fn members(&self, section: &Section) -> Vec<Value> {
         let (mut members, mut token) = (Vec::new(), String::new());
         loop {
-            let path =
-                format!("/v1/enrollments?section_id={}&page_size=100{token}", section.id);
+            let path = format!("/v1/enrollments?section_id={}&page_size=100{token}", section.id);
             let page = self.get(&path, &section.teacher.token).ok();
             members.extend(page["items"].as_array().expect("items").iter().cloned());
             match page["next_page_token"].as_str() {

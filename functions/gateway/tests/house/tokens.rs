@@ -9,7 +9,7 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
-use crate::support::{Options, Person, Server};
+use crate::support::{Options, PASSWORD, Person, Server};
 
 #[test]
 fn a_token_that_is_not_the_platforms_own_is_refused() {
@@ -96,6 +96,20 @@ fn a_token_is_good_where_it_was_made_and_nowhere_else() {
     let other = Server::start(Options::default());
     let person = one.sign_up("ada@example.com", &[]);
     other.get("/v1/users/me", &person.token).is(401, "unauthenticated");
+}
+
+#[test]
+fn a_refresh_token_is_worth_nothing_once_its_session_has_ended() {
+    let server = Server::start(Options::default());
+    server.register("ada@example.com");
+    let credentials = json!({ "email": "ada@example.com", "password": PASSWORD });
+    let session = server.post("/v1/sessions", "", &credentials).ok();
+    let refresh = json!({ "refresh_token": session["refresh_token"] });
+    let session = server.post("/v1/sessions/refresh", "", &refresh).ok();
+    let token = session["access_token"].as_str().unwrap();
+    assert_eq!(server.delete("/v1/users/me/sessions/-", token).status, 204);
+    let refresh = json!({ "refresh_token": session["refresh_token"] });
+    assert_eq!(server.post("/v1/sessions/refresh", "", &refresh).status, 401);
 }
 
 /// What the platform says of a person in their token.

@@ -41,10 +41,8 @@ fn listed(table: &str, verb: &str) -> anyhow::Result<String> {
 
 /// A function that compiles and refuses.
 fn draft(domain: &str, verb: &str) -> String {
-    let name: String = verb
-        .split('_')
-        .map(|word| word[..1].to_ascii_uppercase() + &word[1..])
-        .collect();
+    let name: String =
+        verb.split('_').map(|word| word[..1].to_ascii_uppercase() + &word[1..]).collect();
     let path = format!("/v1/{domain}/{{id}}/{}", verb.replace('_', "-"));
     format!(
         r#"//! `POST {path}`
@@ -81,8 +79,8 @@ mod tests {{
     #[tokio::test]
     async fn it_is_refused_until_it_is_made() {{
         let app = App::of(crate::domain);
-        let answer = app.user("ada").post("{asked}", serde_json::json!({{}})).await;
-        answer.is(NOT_YET);
+        let path = "{asked}";
+        app.user("ada").post(path, serde_json::json!({{}})).await.is(NOT_YET);
     }}
 }}
 "#,
@@ -101,7 +99,9 @@ mod tests {
     fn an_operation_takes_its_two_lines_in_the_table_of_contents() {
         let listed = listed(TABLE, "list_sections").unwrap();
         assert!(listed.starts_with("mod draft;\nmod list_sections;\nmod publish;\n"));
-        assert!(listed.contains(".operation(draft::run)\n        .operation(list_sections::run)\n"));
+        assert!(
+            listed.contains(".operation(draft::run)\n        .operation(list_sections::run)\n")
+        );
         assert!(super::listed("// nothing", "archive").is_err());
     }
 

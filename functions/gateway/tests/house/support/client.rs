@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Write as _,
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     sync::{
@@ -138,16 +139,19 @@ impl Client {
         headers: &[(String, String)],
         body: &[u8],
     ) -> io::Result<Answer> {
-        let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n", self.address);
-        for (name, value) in headers {
-            request.push_str(&format!("{name}: {value}\r\n"));
-        }
         let named = |name: &str| headers.iter().any(|(it, _)| it.eq_ignore_ascii_case(name));
+        let mut request = format!("{method} {path} HTTP/1.1\r\n");
+        if !named("host") {
+            let _ = write!(request, "Host: {}\r\n", self.address);
+        }
+        for (name, value) in headers {
+            let _ = write!(request, "{name}: {value}\r\n");
+        }
         if !body.is_empty() && !named("content-type") {
             request.push_str("Content-Type: application/json\r\n");
         }
         if !body.is_empty() || matches!(method, "POST" | "PATCH" | "PUT") {
-            request.push_str(&format!("Content-Length: {}\r\n", body.len()));
+            let _ = write!(request, "Content-Length: {}\r\n", body.len());
         }
         request.push_str("\r\n");
         let request = [request.as_bytes(), body].concat();

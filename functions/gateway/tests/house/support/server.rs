@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicU32, Ordering},
         mpsc,
     },
@@ -18,7 +18,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Client, people::ADMIN_EMAIL, until};
+use super::{Client, Person, people::ADMIN_EMAIL, until};
 
 /// How a server is started; otherwise as if nothing were said.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +40,8 @@ pub struct Server {
     client: Client,
     data: PathBuf,
     said: Arc<Mutex<Vec<String>>>,
+    /// Who runs the platform, once they are signed in.
+    pub(super) admin: OnceLock<Person>,
     /// Whether the folder is ours to remove.
     is_scratch: bool,
 }
@@ -86,7 +88,8 @@ impl Server {
             let _ = child.kill();
             panic!("the server doesn't listen; it said: {:#?}", said.lock().unwrap())
         });
-        Self { child, client: Client::to(address), data, said, is_scratch }
+        let (client, admin) = (Client::to(address), OnceLock::new());
+        Self { child, client, data, said, admin, is_scratch }
     }
 
     /// Starts one on a folder that may have been used before.
@@ -134,6 +137,11 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        if thread::panicking() {
+            let (state, said) = (self.child.try_wait(), self.said());
+            let last = &said[said.len().saturating_sub(20)..];
+            eprintln!("the server ({state:?}) said last: {last:#?}");
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
         if self.is_scratch && !thread::panicking() {
