@@ -16,9 +16,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 pub use self::{commits::*, documents::*, pages::*, queries::*, races::*};
-use crate::{
-    Collection, Conflict, Cursor, Direction, Index, Key, Query, Store, Version, Write,
-};
+use crate::{Collection, Conflict, Cursor, Direction, Index, Key, Query, Store, Version, Write};
 
 /// Names every rule to a macro, which makes a test of each.
 ///

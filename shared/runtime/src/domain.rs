@@ -330,9 +330,8 @@ impl Domain {
         let run = move |ports: Arc<Ports>, envelope: Arc<Envelope>| -> Boxed<Result<()>> {
             let function = function.clone();
             Box::pin(async move {
-                let event: E = serde_json::from_str(envelope.data.get()).map_err(|source| {
-                    anyhow::Error::new(Unreadable { kind: E::TYPE, source })
-                })?;
+                let event: E = serde_json::from_str(envelope.data.get())
+                    .map_err(|source| anyhow::Error::new(Unreadable { kind: E::TYPE, source }))?;
                 let attempt = |_| {
                     let cause = Cause {
                         function: function.clone(),
