@@ -145,7 +145,9 @@ mod tests {
         assert!(audit(&seats, &[ada.clone(), oversold]).join("\n").contains("oversold"));
         seats.taken = 0;
         seats.waiting = 1;
-        assert!(audit(&seats, std::slice::from_ref(&bob)).join("\n").contains("beside a free seat"));
+        assert!(
+            audit(&seats, std::slice::from_ref(&bob)).join("\n").contains("beside a free seat")
+        );
 
         let forged = Enrollment { id: "x".into(), ..ada };
         assert!(audit(&seats, &[forged, bob]).join("\n").contains("key of its section"));

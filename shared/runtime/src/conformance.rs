@@ -196,7 +196,7 @@ impl Given {
         self.commit(vec![create(id, &body)]).await.expect("a new id");
     }
 
-    /// Adds things, each with its id as its name and with the rest of its body.
+    /// Adds things, all in one commit.
     async fn create_all<const N: usize>(&self, things: [(&str, Value); N]) {
         let writes = things.iter().map(|(id, body)| create(id, body)).collect();
         self.commit(writes).await.expect("new ids");

@@ -172,7 +172,8 @@ impl Collection {
                 && index.direction == query.direction
                 && index.contains == query.contains.as_ref().map(|filter| filter.field)
                 && index.equals.len() == query.equals.len()
-                && query.equals.iter().all(|filter| index.equals.contains(&filter.field))
+                // Asked the other way round, a field given twice would stand for another.
+                && index.equals.iter().all(|it| query.equals.iter().any(|by| by.field == *it))
         })
     }
 }

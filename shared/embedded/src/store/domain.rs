@@ -189,7 +189,7 @@ const MOST: usize = 500;
 
 /// Whether Firestore has documents with such an id.
 fn is_possible(id: &str) -> bool {
-    let reserved = id.starts_with("__") && id.ends_with("__");
+    let reserved = id.strip_prefix("__").is_some_and(|rest| rest.ends_with("__"));
     let a_path = matches!(id, "" | "." | "..") || id.contains('/');
     !reserved && !a_path && id.len() <= 1500
 }
