@@ -2,9 +2,7 @@
 
 use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 
-use runtime::{
-    Collection, Conflict, Cursor, Direction, Key, Query, Record, Rows, Version, Write,
-};
+use runtime::{Collection, Conflict, Cursor, Direction, Key, Query, Record, Rows, Version, Write};
 use serde_json::Value;
 
 /// The documents of one domain. They outlive every process.

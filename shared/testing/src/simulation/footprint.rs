@@ -41,7 +41,10 @@ impl Footprint {
         self.writes.iter().any(|(store, changed)| {
             other.writes.iter().any(|(its_store, its)| {
                 store == its_store && changed.collection == its.collection && changed.id == its.id
-            }) || other.reads.iter().any(|(its_store, read)| store == its_store && read.sees(changed))
+            }) || other
+                .reads
+                .iter()
+                .any(|(its_store, read)| store == its_store && read.sees(changed))
         })
     }
 }

@@ -127,9 +127,9 @@ impl fmt::Display for Ask {
             }
             Self::Publish(events) => {
                 f.write_str("publish")?;
-                events.iter().try_for_each(|event| {
-                    write!(f, " {}({})", event.kind, short(&event.subject))
-                })
+                events
+                    .iter()
+                    .try_for_each(|event| write!(f, " {}({})", event.kind, short(&event.subject)))
             }
             Self::Send(message) => write!(f, "send mail {}", message.message_id),
             Self::Taken(message_id) => write!(f, "ask for mail {message_id}"),

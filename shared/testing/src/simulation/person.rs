@@ -21,7 +21,6 @@ pub struct Person {
     gate: Gate,
     ports: Arc<Ports>,
     roles: Vec<Role>,
-    number: usize,
 }
 
 /// What somebody asks, in the words of an operation.
@@ -49,8 +48,8 @@ pub struct Heard {
 }
 
 impl Person {
-    pub(crate) fn new(name: &str, gate: Gate, ports: Arc<Ports>, number: usize) -> Self {
-        Self { name: name.to_owned(), gate, ports, roles: vec![Role::Student], number }
+    pub(crate) fn new(name: &str, gate: Gate, ports: Arc<Ports>) -> Self {
+        Self { name: name.to_owned(), gate, ports, roles: vec![Role::Student] }
     }
 
     /// The same person, who teaches too.
@@ -58,11 +57,6 @@ impl Person {
     pub fn teaching(mut self) -> Self {
         self.roles = vec![Role::Student, Role::Instructor];
         self
-    }
-
-    /// How many came before.
-    pub const fn number(&self) -> usize {
-        self.number
     }
 
     /// Asks until there's a definite answer, always with the same key.

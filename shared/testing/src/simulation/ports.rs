@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
 };
@@ -26,7 +26,7 @@ pub(crate) struct Simulated {
     pub(crate) millis: Arc<AtomicI64>,
     /// Whether events are relayed in the request that has committed them, as
     /// where nothing runs after the answer.
-    pub(crate) relays_at_once: bool,
+    pub(crate) relays_at_once: Arc<AtomicBool>,
 }
 
 #[async_trait]
@@ -73,7 +73,7 @@ impl Client for Simulated {
 #[async_trait]
 impl Bus for Simulated {
     async fn committed(&self, _: &'static str, _: &[Envelope]) {
-        if self.relays_at_once {
+        if self.relays_at_once.load(Ordering::SeqCst) {
             // What fails here stays in the outbox, and is relayed later.
             let _later = runtime::relay(self, self).await;
         }

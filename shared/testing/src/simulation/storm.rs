@@ -1,12 +1,9 @@
 //! A storm: a seed's chance decides who goes on and what fails; then it calms,
 //! and everything must come to rest as it should be.
 
-use std::{fmt, ops::Range};
+use std::{collections::BTreeMap, fmt, ops::Range};
 
-use super::{
-    Dice, Trace,
-    world::{How, World},
-};
+use super::{Dice, Trace, World, pending::How};
 
 /// What came of one storm.
 #[derive(Clone, Debug)]
@@ -19,12 +16,14 @@ pub struct Run {
     pub commits: u64,
     /// The law that was broken, if one was.
     pub violation: Option<String>,
-    /// What happened, if it was kept.
+    /// What was seen to happen, and how often.
+    pub seen: BTreeMap<String, u64>,
+    /// What happened, line by line, if it was kept.
     pub trace: Trace,
 }
 
 /// What came of many storms that broke no law.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Weathered {
     /// How many.
     pub seeds: u64,
@@ -32,6 +31,9 @@ pub struct Weathered {
     pub steps: u64,
     /// How many commits were made.
     pub commits: u64,
+    /// What was seen to happen, and how often: a search that has never met a
+    /// fault or a rule shows nothing about it.
+    pub seen: BTreeMap<String, u64>,
 }
 
 /// A seed that breaks a law.
@@ -100,6 +102,9 @@ pub fn weather(open: &dyn Fn(u64) -> World, seeds: Range<u64>) -> Result<Weather
         weathered.seeds += 1;
         weathered.steps += run.steps;
         weathered.commits += run.commits;
+        for (what, count) in run.seen {
+            *weathered.seen.entry(what).or_default() += count;
+        }
         if run.violation.is_some() {
             let run = storm(open, seed, true);
             return Err(Box::new(Failure { run, tried: weathered.seeds }));
@@ -116,7 +121,8 @@ pub fn storm(open: &dyn Fn(u64) -> World, seed: u64, keep_trace: bool) -> Run {
     }
     let violation = Storm::new(seed).run(&mut world);
     let trace = std::mem::take(&mut world.trace);
-    Run { seed, steps: world.steps, commits: world.commits, violation, trace }
+    let World { steps, commits, .. } = world;
+    Run { seed, steps, commits, violation, seen: world.seen(), trace }
 }
 
 struct Storm {
@@ -179,7 +185,7 @@ impl Storm {
             return world.tick(self.dice.below(world.services()));
         }
         let index = self.next(world);
-        let how = if calm { How::Well } else { self.how(&world.pending[index].may()) };
+        let how = if calm { How::Well } else { self.how(world.pending[index].may()) };
         world.pass(index, how);
     }
 

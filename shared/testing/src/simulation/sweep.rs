@@ -1,9 +1,6 @@
 //! A sweep: one order of a small world, and every single fault at every step of it.
 
-use super::{
-    Trace,
-    world::{How, World},
-};
+use super::{Trace, World, pending::How};
 
 /// What came of a sweep that broke no law.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -25,6 +25,7 @@ impl Trace {
     }
 
     /// The last lines.
+    #[must_use]
     pub fn tail(&self, count: usize) -> Self {
         let tail = |lines: &Vec<String>| lines[lines.len().saturating_sub(count)..].to_vec();
         Self { lines: self.lines.as_ref().map(tail) }

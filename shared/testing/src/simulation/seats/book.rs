@@ -30,7 +30,10 @@ pub(super) struct Book {
     answers: BTreeMap<String, (Asked, Heard)>,
     /// Whether events are relayed, and a reader notes them.
     is_read: bool,
+    /// Whether courses tell of what they change.
+    is_told: bool,
     broken: Option<String>,
+    seen: BTreeMap<String, u64>,
 }
 
 /// A state that an enrollment was in.
@@ -46,14 +49,16 @@ struct Entry {
 type Told<T = ()> = Result<T, String>;
 
 impl Ledger {
-    pub(super) fn new(catalog: Catalog, is_read: bool) -> Self {
+    pub(super) fn new(catalog: Catalog, is_read: bool, is_told: bool) -> Self {
         Self(Arc::new(Mutex::new(Book {
             catalog,
             sections: BTreeMap::new(),
             history: BTreeMap::new(),
             answers: BTreeMap::new(),
             is_read,
+            is_told,
             broken: None,
+            seen: BTreeMap::new(),
         })))
     }
 
@@ -85,14 +90,20 @@ impl Laws for Ledger {
 
     fn at_rest(&mut self, stores: &Stores<'_>) -> Told {
         self.look(|book| {
-            book.is_settled()?;
+            if book.is_told {
+                book.is_settled()?;
+            }
             book.everything_was_answered()?;
             if book.is_read { book.everything_was_told(stores) } else { Ok(()) }
         })
     }
 
-    fn broken(&mut self) -> Option<String> {
+    fn broken(&self) -> Option<String> {
         self.look(|book| book.broken.clone())
+    }
+
+    fn seen(&self) -> BTreeMap<String, u64> {
+        self.look(|book| book.seen.clone())
     }
 }
 
@@ -155,14 +166,13 @@ impl Book {
             if before.is_some_and(|before| revision <= before) {
                 return Err(format!("{passage} at revision {revision} again"));
             }
-            let event = Event {
-                state: passage.to.clone(),
-                enrollment_id: changed.id.clone(),
-                revision,
-            };
+            let event =
+                Event { state: passage.to.clone(), enrollment_id: changed.id.clone(), revision };
             let Some(why) = told.remove(&event) else {
                 return Err(format!("{passage}, and nobody is told"));
             };
+            let way = format!("{} to {}", passage.from, passage.to);
+            *self.seen.entry(way).or_default() += 1;
             let position = section.position(&passage.user);
             let entry = Entry { passage, position, why };
             self.history.insert((changed.id.clone(), revision), entry);
@@ -209,6 +219,9 @@ impl Book {
     // ------------------------------------------------------------ every answer
 
     fn answered(&mut self, asked: &Asked, heard: &Heard) -> Told {
+        if heard.status >= 400 {
+            *self.seen.entry(text(&heard.body, "reason").to_owned()).or_default() += 1;
+        }
         if asked.body["validate_only"] == true {
             // A dry run is answered each time anew: nothing is kept of it.
             return Ok(());
@@ -332,7 +345,8 @@ impl Event {
 /// What a commit tells the others, each once, and why it ended if it did.
 fn told(commit: &Commit<'_>) -> Told<BTreeMap<Event, Option<String>>> {
     let mut told = BTreeMap::new();
-    let outbox = commit.changes.iter().filter(|it| it.collection == "outbox" && it.before.is_none());
+    let outbox =
+        commit.changes.iter().filter(|it| it.collection == "outbox" && it.before.is_none());
     for envelope in outbox.filter_map(|it| it.after.as_deref()) {
         let state = match text(envelope, "type") {
             "enrollments.confirmed.v1" => "confirmed",
@@ -354,21 +368,21 @@ fn told(commit: &Commit<'_>) -> Told<BTreeMap<Event, Option<String>>> {
 
 /// Whether what is stored of a section is what is on paper.
 fn is_as_on_paper(section: &Section, id: &str, stores: &Stores<'_>) -> Told {
-    let (mut queue, mut numbers) = (BTreeMap::new(), BTreeSet::new());
-    let (mut seated, mut asking) = (BTreeSet::new(), BTreeSet::new());
+    let (mut numbers, mut everybody) = (BTreeSet::new(), BTreeSet::new());
+    let (mut seated, mut queue, mut asking) = (BTreeSet::new(), BTreeMap::new(), BTreeSet::new());
     let all = stores.all("enrollments", "enrollments").map(|(_, document)| document);
     for document in all.filter(|document| text(document, "section_id") == id) {
         let (user, number) = (text(document, "user_id"), number(document, "number"));
         if !numbers.insert(number) {
             return Err(format!("two have joined with the number {number}"));
         }
-        let new = match text(document, "state") {
-            "confirmed" => seated.insert(user),
-            "waitlisted" => queue.insert(number, user).is_none(),
-            "pending_approval" => asking.insert(user),
-            _ => true,
-        };
-        if !new {
+        match text(document, "state") {
+            "confirmed" => drop(seated.insert(user)),
+            "waitlisted" => drop(queue.insert(number, user)),
+            "pending_approval" => drop(asking.insert(user)),
+            _ => continue,
+        }
+        if !everybody.insert(user) {
             return Err(format!("{user} is in it twice"));
         }
     }

@@ -123,6 +123,7 @@ pub(super) async fn change_capacity(
     {
         return;
     }
+    person.pause(Duration::from_millis(5)).await;
     person.touch().await;
     let changed = ledger.look(|book| {
         let changed = book.catalog.change(id, seen.revision, |facts| facts.capacity = capacity);

@@ -8,7 +8,7 @@ mod reader;
 mod reference;
 mod small;
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
 use contracts::{
     Language, TimeZone,
@@ -21,11 +21,11 @@ use self::{
     book::Ledger,
     courses::{Catalog, Telling},
 };
-use super::{Asked, Dice, Heard, Person, Service, World};
 pub use self::{
     reader::{forgetful_reader, reader},
     small::{Act, Prepared, Small},
 };
+use super::{Asked, Dice, Heard, Person, Service, World};
 
 /// Which domains play: the real ones, or wrong ones that must be found out.
 #[derive(Clone)]
@@ -56,8 +56,58 @@ impl Cast {
     }
 
     fn enrollments(&self, instances: usize) -> Service {
-        let ports = self.ports.clone();
-        Service::of(self.enrollments).instances(instances).with_ports(move |given| ports(given))
+        let between = self.ports.clone();
+        Service::of(self.enrollments).instances(instances).with_ports(move |ports| between(ports))
+    }
+}
+
+/// What a crowd is mostly busy with, so that each kind of trouble gets its seeds.
+struct Busy {
+    sections: usize,
+    capacities: &'static [Option<u32>],
+    learners: usize,
+    /// How often somebody does something, at least and at most.
+    learning: (usize, usize),
+    teaching: (usize, usize),
+    changing: (usize, usize),
+    /// How many sections in a thousand ask for approval.
+    approval: usize,
+}
+
+impl Busy {
+    fn of(dice: &mut Dice) -> Self {
+        match dice.below(3) {
+            // With the few seats.
+            0 => Self {
+                sections: 1 + dice.below(2),
+                capacities: &[Some(0), Some(1), Some(1), Some(2), Some(3), None],
+                learners: 4 + dice.below(2),
+                learning: (3, 5),
+                teaching: (0, 3),
+                changing: (0, 1),
+                approval: 100,
+            },
+            // With the instructor's reviews.
+            1 => Self {
+                sections: 1,
+                capacities: &[Some(0), Some(1), Some(2)],
+                learners: 4 + dice.below(2),
+                learning: (2, 4),
+                teaching: (5, 9),
+                changing: (0, 1),
+                approval: 1000,
+            },
+            // With changes of the sections.
+            _ => Self {
+                sections: 1,
+                capacities: &[Some(1), Some(2), Some(3)],
+                learners: 4 + dice.below(2),
+                learning: (2, 4),
+                teaching: (0, 2),
+                changing: (1, 3),
+                approval: 200,
+            },
+        }
     }
 }
 
@@ -65,33 +115,47 @@ impl Cast {
 /// and two who change the sections at the same time.
 pub fn crowd(cast: &Cast, seed: u64) -> World {
     let mut dice = Dice::of(seed ^ 0x5ea7);
-    let sections = (1..=1 + dice.below(2)).map(|number| {
-        let capacity = [Some(0), Some(1), Some(1), Some(2), Some(3), None][dice.below(6)];
+    let busy = Busy::of(&mut dice);
+    let sections = (1..=busy.sections).map(|number| {
+        let capacity = *dice.one_of(busy.capacities);
         let mut facts = courses::section(&format!("s{number}"), capacity);
-        facts.waitlist_capacity = [None, None, Some(1), Some(2), Some(0)][dice.below(5)];
-        facts.approval_required = dice.chance(250);
+        facts.waitlist_capacity = *dice.one_of(&[None, None, None, Some(1), Some(2), Some(0)]);
+        facts.approval_required = dice.chance(busy.approval);
         facts
     });
-    let ledger = Ledger::new(Catalog::of(sections.collect()), true);
-    let services =
-        vec![cast.enrollments(1 + dice.below(2)), Service::of(cast.reader).instances(1 + dice.below(2))];
-    let mut world = World::new(services, ledger.clone(), seed);
+    let ledger = Ledger::new(Catalog::of(sections.collect()), true, true);
+    let enrollments = cast.enrollments(1 + dice.below(2));
+    let reader = Service::of(cast.reader).instances(1 + dice.below(2));
+    let mut world = World::new(vec![enrollments, reader], ledger.clone(), seed);
     if dice.chance(500) {
         world = world.relaying_later();
     }
     play_the_others(&world, &ledger);
-    for name in ["ada", "bob", "cid", "dan", "eve"].iter().take(3 + dice.below(3)) {
+    let mut enters = |name: &str, turns: (usize, usize), acts: fn(Part) -> Acting| {
+        let turns = turns.0 + dice.below(1 + turns.1 - turns.0);
         let (ledger, dice) = (ledger.clone(), Dice::of(dice.throw()));
-        world.enter(name, |person| people::learns(person, ledger, dice));
+        world.enter(name, |person| acts(Part { person, ledger, dice, turns }));
+    };
+    for name in ["ada", "bob", "cid", "dan", "eve"].iter().take(busy.learners) {
+        enters(name, busy.learning, |part| Box::pin(people::learns(part)));
     }
-    let (its, chance) = (ledger.clone(), Dice::of(dice.throw()));
-    world.enter("ines", |person| people::teaches(person.teaching(), its, chance));
+    enters("ines", busy.teaching, |part| Box::pin(people::teaches(part)));
     for name in ["root", "rita"] {
-        let (ledger, dice) = (ledger.clone(), Dice::of(dice.throw()));
-        world.enter(name, |person| people::runs_courses(person, ledger, dice));
+        enters(name, busy.changing, |part| Box::pin(people::runs_courses(part)));
     }
     world
 }
+
+/// Somebody's part in a crowd.
+struct Part {
+    person: Person,
+    ledger: Ledger,
+    dice: Dice,
+    /// How often they do something.
+    turns: usize,
+}
+
+type Acting = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Plays what enrollments ask of courses and identity.
 fn play_the_others(world: &World, ledger: &Ledger) {

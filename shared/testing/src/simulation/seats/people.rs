@@ -5,48 +5,64 @@ use std::{collections::BTreeMap, time::Duration};
 use serde_json::{Value, json};
 
 use super::{
-    Asked, Dice, Person, Telling,
+    Asked, Dice, Heard, Part, Person, Telling,
     book::Ledger,
     courses::{cancel, change_capacity, is_promised, publish, retitle},
 };
 
 /// Somebody who enrolls, looks and leaves, again and again.
-pub(super) async fn learns(person: Person, ledger: Ledger, mut dice: Dice) {
+pub(super) async fn learns(part: Part) {
+    let Part { person, ledger, mut dice, turns } = part;
     let sections = ledger.look(|book| book.catalog.sections());
     let mut places: BTreeMap<String, String> = BTreeMap::new();
-    for turn in 0..2 + dice.below(4) {
+    for turn in 0..turns {
         let section = dice.one_of(&sections).clone();
         let key = format!("{}-{turn}", person.name);
         let asked = match (dice.below(20), places.get(&section)) {
-            (0..10, _) | (_, None) => enroll(&section, json!({}), &key),
-            (10..12, _) => enroll(&section, json!({ "validate_only": true }), &key),
-            (12..18, Some(id)) => cancel_enrollment(id, &key),
-            (18, Some(id)) => look("enrollments.get", vec![("enrollment_id", id.clone())], ""),
-            _ => look("enrollments.list", Vec::new(), "user_id=me"),
+            (0, _) => enroll(&section, json!({ "validate_only": true }), &key),
+            (1, _) => look("enrollments.list", Vec::new(), "user_id=me"),
+            (2, Some(id)) => look("enrollments.get", vec![("enrollment_id", id.clone())], ""),
+            (3..16, Some(id)) => cancel_enrollment(id, &key),
+            _ => enroll(&section, json!({}), &key),
         };
-        let heard = if dice.chance(150) {
-            // The same at once from two devices, with the same key.
-            let (heard, same) = tokio::join!(person.insist(&asked), person.insist(&asked));
-            ledger.note(&asked, &same);
-            heard
+        let heard = if dice.chance(200) {
+            let other_key = dice.chance(500);
+            twice_at_once(&person, &ledger, &asked, other_key).await
         } else {
-            person.insist(&asked).await
+            let heard = person.insist(&asked).await;
+            ledger.note(&asked, &heard);
+            heard
         };
-        ledger.note(&asked, &heard);
-        if asked.operation == "enrollments.enroll"
-            && heard.status == 201
-            && let Some(id) = heard.body["id"].as_str()
-        {
-            places.insert(section, id.to_owned());
+        match (asked.operation, heard.body["id"].as_str()) {
+            ("enrollments.enroll", Some(id)) if heard.status == 201 => {
+                places.insert(section, id.to_owned());
+            }
+            ("enrollments.cancel", _) => drop(places.remove(&section)),
+            _ => {}
         }
         person.pause(Duration::from_millis(10)).await;
     }
 }
 
+/// Asks the same at once from two devices, with the same key or with another;
+/// gives back the better answer.
+async fn twice_at_once(person: &Person, ledger: &Ledger, asked: &Asked, other_key: bool) -> Heard {
+    let mut again = asked.clone();
+    if other_key {
+        again.key = again.key.map(|key| format!("{key}-again"));
+    }
+    let (one, other) = tokio::join!(person.insist(asked), person.insist(&again));
+    ledger.note(asked, &one);
+    ledger.note(&again, &other);
+    if one.status < other.status { one } else { other }
+}
+
 /// An instructor who reviews requests, takes people off and brings others in.
-pub(super) async fn teaches(person: Person, ledger: Ledger, mut dice: Dice) {
+pub(super) async fn teaches(part: Part) {
+    let Part { person, ledger, mut dice, turns } = part;
+    let person = person.teaching();
     let sections = ledger.look(|book| book.catalog.sections());
-    for turn in 0..2 + dice.below(6) {
+    for turn in 0..turns {
         let section = dice.one_of(&sections).clone();
         let key = format!("{}-{turn}", person.name);
         let (state, query) = *dice.one_of(&[
@@ -77,15 +93,29 @@ pub(super) async fn teaches(person: Person, ledger: Ledger, mut dice: Dice) {
 }
 
 /// Somebody who changes the sections, while somebody else does too.
-pub(super) async fn runs_courses(person: Person, ledger: Ledger, mut dice: Dice) {
+pub(super) async fn runs_courses(part: Part) {
+    let Part { person, ledger, mut dice, turns } = part;
     let sections = ledger.look(|book| book.catalog.sections());
-    for _ in 0..dice.below(5) {
+    let patience = *dice.one_of(&[0, 0, 15]);
+    for _ in 0..turns {
+        for _ in 0..patience {
+            person.pause(Duration::from_millis(10)).await;
+        }
         let id = dice.one_of(&sections).clone();
         let telling = Telling { at_once: dice.chance(700), by_event: true };
         match dice.below(20) {
-            0..14 => {
-                let capacity = [Some(0), Some(1), Some(1), Some(2), Some(3), None][dice.below(6)];
+            0..7 => {
+                let capacity = another_capacity(&ledger, &id, &mut dice);
                 change_capacity(&person, &ledger, &id, capacity, telling).await;
+            }
+            7..14 => {
+                // From two windows at once: one of the changes will lose.
+                let one = another_capacity(&ledger, &id, &mut dice);
+                let other = another_capacity(&ledger, &id, &mut dice);
+                tokio::join!(
+                    change_capacity(&person, &ledger, &id, one, telling),
+                    change_capacity(&person, &ledger, &id, other, telling),
+                );
             }
             14..16 => retitle(&person, &ledger, &id, telling).await,
             16 => {
@@ -94,11 +124,22 @@ pub(super) async fn runs_courses(person: Person, ledger: Ledger, mut dice: Dice)
                 let seen = seen.expect("sections stay");
                 let _never = is_promised(&person, &seen, 1).await;
             }
-            17 => cancel(&person, &ledger, &id).await,
-            18 => publish(&person, &ledger, false).await,
-            _ => publish(&person, &ledger, true).await,
+            17 if dice.chance(500) => cancel(&person, &ledger, &id).await,
+            _ => {
+                publish(&person, &ledger, false).await;
+                publish(&person, &ledger, true).await;
+            }
         }
         person.pause(Duration::from_millis(10)).await;
+    }
+}
+
+/// Fewer seats than there are now, or more.
+fn another_capacity(ledger: &Ledger, id: &str, dice: &mut Dice) -> Option<u32> {
+    match ledger.look(|book| book.catalog.section(id)?.capacity) {
+        Some(now @ 2..) if dice.chance(600) => Some(*dice.one_of(&[0, 1, now - 1])),
+        Some(now) => Some(now + 1),
+        None => Some(2),
     }
 }
 
@@ -121,8 +162,7 @@ pub(super) fn cancel_enrollment(id: &str, key: &str) -> Asked {
 /// An instructor's decision.
 pub(super) fn review(id: &str, decision: &str, key: &str) -> Asked {
     let path = vec![("enrollment_id", id.to_owned())];
-    let (query, body, key) =
-        (String::new(), json!({ "decision": decision }), Some(key.to_owned()));
+    let (query, body, key) = (String::new(), json!({ "decision": decision }), Some(key.to_owned()));
     Asked { operation: "enrollments.review", path, query, body, key }
 }
 

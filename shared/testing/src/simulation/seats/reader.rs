@@ -37,7 +37,9 @@ fn noting(once: bool) -> Domain {
         .collection::<Note>()
         .subscriber(move |cx, event: Confirmed| note(cx, event.enrollment, "confirmed", once))
         .subscriber(move |cx, event: Waitlisted| note(cx, event.enrollment, "waitlisted", once))
-        .subscriber(move |cx, event: Requested| note(cx, event.enrollment, "pending_approval", once))
+        .subscriber(move |cx, event: Requested| {
+            note(cx, event.enrollment, "pending_approval", once)
+        })
         .subscriber(move |cx, event: Rejected| note(cx, event.enrollment, "rejected", once))
         .subscriber(move |cx, event: Cancelled| note(cx, event.enrollment, "cancelled", once))
 }

@@ -34,8 +34,9 @@ impl Allowed {
             approval_required: rules["approval_required"].as_bool().unwrap_or_default(),
             cancelled: rules["cancelled"].as_bool().unwrap_or_default(),
             revision: rules["revision"].as_u64().unwrap_or_default(),
-            promise: promise["most"].as_u64().map(|most| {
-                Promise { most, revision: promise["revision"].as_u64().unwrap_or_default() }
+            promise: promise["most"].as_u64().map(|most| Promise {
+                most,
+                revision: promise["revision"].as_u64().unwrap_or_default(),
             }),
         }
     }
@@ -79,11 +80,7 @@ impl fmt::Display for Passage {
 
 impl Section {
     /// Does on paper what a commit says has happened, and tells what couldn't.
-    pub(super) fn follow(
-        &mut self,
-        allowed: Allowed,
-        passages: &[Passage],
-    ) -> Result<(), String> {
+    pub(super) fn follow(&mut self, allowed: Allowed, passages: &[Passage]) -> Result<(), String> {
         if allowed.revision < self.allowed.revision {
             return Err("it has learned older facts over newer ones".to_owned());
         }

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use super::{
-    Cast, Catalog, Ledger, Telling,
+    Cast, Catalog, Ledger, Service, Telling,
     courses::{self, cancel, change_capacity},
     people::{cancel_enrollment, enroll, review},
     play_the_others,
@@ -30,6 +30,7 @@ pub enum Act {
 
 /// A small world.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct Small {
     /// How many seats there are.
     pub capacity: u32,
@@ -43,6 +44,11 @@ pub struct Small {
     pub acts: Vec<Act>,
     /// Whether all talk to one process, or each to one of their own.
     pub one_process: bool,
+    /// Whether events are relayed, and a reader notes them.
+    pub is_read: bool,
+    /// Whether courses tell of what they change. If they don't, there's only what
+    /// was promised before.
+    pub is_told: bool,
 }
 
 /// A small world, ready to be opened again and again.
@@ -63,6 +69,8 @@ impl Small {
             joined: joined.to_vec(),
             acts: acts.to_vec(),
             one_process: false,
+            is_read: false,
+            is_told: true,
         }
     }
 
@@ -71,8 +79,8 @@ impl Small {
         let mut facts = courses::section("s1", Some(self.capacity));
         facts.waitlist_capacity = self.waitlist_capacity;
         facts.approval_required = self.approval_required;
-        let ledger = Ledger::new(Catalog::of(vec![facts]), false);
-        let mut world = empty(cast, &ledger, 1);
+        let ledger = Ledger::new(Catalog::of(vec![facts]), self.is_read, self.is_told);
+        let mut world = self.empty(cast, &ledger, 1, 1);
         for name in &self.joined {
             let ledger = ledger.clone();
             world.enter(name, |person| async move {
@@ -84,27 +92,35 @@ impl Small {
         }
         Prepared { documents: world.documents(), small: self, cast: cast.clone(), ledger }
     }
+
+    /// The section with nobody in it; another seed gives other ids.
+    fn empty(&self, cast: &Cast, ledger: &Ledger, instances: usize, seed: u64) -> World {
+        let mut services = vec![cast.enrollments(instances)];
+        if self.is_read {
+            services.push(Service::of(cast.reader));
+        }
+        let world = World::new(services, ledger.clone(), seed).routed_by_caller();
+        play_the_others(&world, ledger);
+        if self.is_read { world } else { world.relaying_later() }
+    }
 }
 
 impl Prepared {
     /// The world, in which all acts are about to happen.
     pub fn open(&self) -> World {
-        let instances = if self.small.one_process { 1 } else { self.small.acts.len() + 1 };
+        // Events go to the last process, which is theirs alone.
+        let events = usize::from(self.small.acts.contains(&Act::CancelSection));
+        let instances = if self.small.one_process { 1 } else { self.small.acts.len() + events };
         let ledger = self.ledger.copied();
-        let mut world =
-            empty(&self.cast, &ledger, instances).with_documents(self.documents.clone());
+        let world = self.small.empty(&self.cast, &ledger, instances, 2);
+        let mut world = world.with_documents(self.documents.clone());
         for (number, act) in self.small.acts.iter().enumerate() {
             let (ledger, act, key) = (ledger.clone(), *act, format!("key-{number}"));
-            world.enter(act.by(), |person| happen(act, person, ledger, key));
+            let telling = Telling { at_once: self.small.is_told, by_event: self.small.is_read };
+            world.enter(act.by(), |person| happen(act, person, ledger, key, telling));
         }
         world
     }
-}
-
-fn empty(cast: &Cast, ledger: &Ledger, instances: usize) -> World {
-    let world = World::new(vec![cast.enrollments(instances)], ledger.clone(), 1);
-    play_the_others(&world, ledger);
-    world.relaying_later().routed_by_caller()
 }
 
 impl Act {
@@ -118,7 +134,7 @@ impl Act {
     }
 }
 
-async fn happen(act: Act, person: Person, ledger: Ledger, key: String) {
+async fn happen(act: Act, person: Person, ledger: Ledger, key: String, telling: Telling) {
     let id = |name: &str| ledger.look(|book| book.enrollment_of(name)).unwrap_or_default();
     let asked = match act {
         Act::Enroll(_) => enroll("s1", json!({}), &key),
@@ -126,7 +142,6 @@ async fn happen(act: Act, person: Person, ledger: Ledger, key: String) {
         Act::Approve(name) => review(&id(name), "approve", &key),
         Act::Reject(name) => review(&id(name), "reject", &key),
         Act::Capacity(capacity) => {
-            let telling = Telling { at_once: true, by_event: false };
             return change_capacity(&person, &ledger, "s1", Some(capacity), telling).await;
         }
         Act::CancelSection => return cancel(&person, &ledger, "s1").await,

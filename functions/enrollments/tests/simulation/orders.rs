@@ -1,0 +1,137 @@
+//! Orders: every order of small worlds that may make a difference.
+
+use testing::simulation::{
+    Explored, explore,
+    seats::{
+        Act::{self, Approve, CancelSection, Capacity, Enroll, Leave, Reject},
+        Cast, Small,
+    },
+};
+
+use crate::wrong::{Wrong, enrollments_with};
+
+/// Tries every order of some worlds, and says how many there are.
+fn try_every_order(what: &str, worlds: impl IntoIterator<Item = Small>) {
+    let cast = Cast::of(enrollments::domain);
+    let (mut all, mut count) = (Explored::default(), 0);
+    for small in worlds {
+        let said = format!("{small:?}");
+        let prepared = small.prepare(&cast);
+        match explore(&|| prepared.open()) {
+            Ok(explored) => all += explored,
+            Err(broken) => panic!("{broken}\n{said}"),
+        }
+        count += 1;
+    }
+    let Explored { schedules, longest, .. } = all;
+    println!("{what}: {count} worlds, {schedules} schedules, the longest of {longest} steps");
+}
+
+/// All pairs of these, each with itself too.
+fn pairs(acts: &[Act]) -> impl Iterator<Item = [Act; 2]> {
+    let from = move |first: usize| acts[first..].iter().map(move |second| [acts[first], *second]);
+    (0..acts.len()).flat_map(from)
+}
+
+#[test]
+fn two_things_at_once() {
+    let worlds = (1..=3).flat_map(|capacity| {
+        // One more has joined than there are seats, and one fewer.
+        let joined = &["ada", "bob", "cid", "dan"];
+        let seats = capacity as usize;
+        let full = [Enroll("eve"), Leave("ada"), Leave(joined[seats]), Capacity(capacity + 1)];
+        let full = [&full as &[_], &[Capacity(capacity - 1), CancelSection]].concat();
+        let free = [Enroll("eve"), Enroll("fay"), Capacity(capacity - 1), Capacity(capacity + 1)];
+        let free = [&free as &[_], &[CancelSection]].concat();
+        let full = pairs(&full).map(|acts| Small::of(capacity, &joined[..=seats], &acts));
+        let free = pairs(&free).map(|acts| Small::of(capacity, &joined[..seats - 1], &acts));
+        full.chain(free).collect::<Vec<_>>()
+    });
+    try_every_order("two at once", worlds);
+}
+
+#[test]
+fn two_things_at_once_where_an_instructor_approves() {
+    let acts =
+        [Approve("ada"), Approve("bob"), Reject("ada"), Leave("ada"), Capacity(2), CancelSection];
+    let worlds = pairs(&acts).map(|acts| Small {
+        approval_required: true,
+        waitlist_capacity: Some(1),
+        ..Small::of(1, &["ada", "bob"], &acts)
+    });
+    try_every_order("two at once, with approval", worlds);
+}
+
+#[test]
+fn three_things_at_once() {
+    let worlds = [
+        Small::of(2, &["ada"], &[Enroll("bob"), Enroll("cid"), Enroll("dan")]),
+        Small::of(1, &[], &[Enroll("ada"), Enroll("bob"), Enroll("cid")]),
+        Small::of(1, &["ada", "bob"], &[Leave("ada"), Leave("bob"), Enroll("cid")]),
+        Small::of(1, &["ada", "bob"], &[Leave("ada"), Leave("ada"), Leave("bob")]),
+        Small::of(2, &["ada", "bob", "cid"], &[Leave("ada"), Capacity(1), Enroll("dan")]),
+        Small {
+            is_told: false,
+            ..Small::of(3, &["ada"], &[Capacity(1), Capacity(2), Enroll("bob")])
+        },
+        Small::of(2, &["ada"], &[Capacity(1), Capacity(3), Enroll("bob")]),
+    ];
+    try_every_order("three at once", worlds);
+}
+
+#[test]
+fn four_things_at_once_where_an_instructor_approves() {
+    let joined = ["ada", "bob", "cid"];
+    let acts: [&[Act]; 3] = [
+        &[Approve("ada"), Approve("bob"), Leave("ada")],
+        &[Approve("ada"), Approve("bob"), Capacity(2)],
+        &[Approve("ada"), Approve("bob"), Approve("cid"), Reject("cid")],
+    ];
+    let worlds = acts.map(|acts| Small { approval_required: true, ..Small::of(1, &joined, acts) });
+    try_every_order("four at once, with approval", worlds);
+}
+
+#[test]
+fn two_at_once_in_one_process() {
+    let worlds = [&[] as &[_], &["ada"]].map(|joined| Small {
+        one_process: true,
+        ..Small::of(1, joined, &[Enroll("bob"), Enroll("cid")])
+    });
+    try_every_order("two at once in one process", worlds);
+}
+
+#[test]
+fn what_is_wrong_is_found_in_a_small_world() {
+    let wrong: [(fn() -> runtime::Domain, Small); 6] = [
+        (
+            || enrollments_with(Wrong::CountsThenInserts),
+            Small::of(2, &["ada"], &[Enroll("bob"), Enroll("cid")]),
+        ),
+        (
+            || enrollments_with(Wrong::MakesUpIds),
+            Small::of(2, &["ada"], &[Enroll("bob"), Enroll("bob")]),
+        ),
+        (
+            || enrollments_with(Wrong::IgnoresTheQueue),
+            Small::of(1, &["ada", "bob"], &[Capacity(2), Enroll("cid")]),
+        ),
+        (
+            || enrollments_with(Wrong::PromisesNothing),
+            Small::of(2, &["ada"], &[Capacity(1), Enroll("bob")]),
+        ),
+        (
+            || enrollments_with(Wrong::KeepsTheLastPromise),
+            Small::of(3, &["ada"], &[Capacity(1), Capacity(2), Enroll("bob")]),
+        ),
+        (
+            || enrollments_with(Wrong::KeepsOldPromises),
+            Small::of(2, &["ada"], &[Capacity(1), Capacity(3), Enroll("bob")]),
+        ),
+    ];
+    for (domain, small) in wrong {
+        let said = format!("{small:?}");
+        let prepared = small.prepare(&Cast::of(domain));
+        let found = explore(&|| prepared.open());
+        assert!(found.is_err(), "nothing wrong was found in {said}");
+    }
+}

@@ -1,0 +1,61 @@
+//! What must be found out: enrollments, wrong in one way each.
+
+mod functions;
+mod plain;
+mod ports;
+
+use testing::simulation::{
+    seats::{Cast, crowd, forgetful_reader},
+    weather,
+};
+
+pub use self::functions::{Wrong, enrollments_with};
+use crate::storms::SEEDS;
+
+/// Casts with one wrong function each, by their names.
+macro_rules! wrong_functions {
+    ($($wrong:ident)+) => {
+        vec![$((stringify!($wrong), Cast::of(|| enrollments_with(Wrong::$wrong)))),+]
+    };
+}
+
+fn wrong() -> Vec<(&'static str, Cast)> {
+    let real = || Cast::of(enrollments::domain);
+    let mut wrong = wrong_functions![
+        CountsThenInserts IgnoresTheQueue MakesUpIds NumbersByCounting AnswersApart TellsApart
+        PromotesApart ReleasesFirst ForgetsToPromote PromotesTwo PromotesTheLast LearnsOldFacts
+        LearnsAndForgetsTheQueue PromisesNothing KeepsTheLastPromise KeepsOldPromises
+        ApprovesUnderTheOldNumber
+    ];
+    wrong.extend([
+        ("ForgetsPreconditions", real().with_ports(ports::without_preconditions)),
+        ("TriesAgainUnread", real().with_ports(ports::trying_again_unread)),
+        ("AnswersFirst", real().with_ports(ports::answering_first)),
+        ("DeletesBeforePublishing", real().with_ports(ports::deleting_before_publishing)),
+        ("ForgetsTheInbox", real().with_reader(forgetful_reader)),
+    ]);
+    wrong
+}
+
+#[test]
+fn whatever_is_wrong_is_found_out() {
+    let mut missed = Vec::new();
+    for (name, cast) in wrong() {
+        match weather(&|seed| crowd(&cast, seed), 0..SEEDS) {
+            Err(found) => {
+                let broken = found.run.violation.unwrap_or_default();
+                println!("{name:<26} {:3} seeds: {broken}", found.tried);
+            }
+            Ok(_) => missed.push(name),
+        }
+    }
+    assert!(missed.is_empty(), "{SEEDS} seeds didn't find out {missed:?}");
+}
+
+#[test]
+fn what_the_wrong_functions_are_made_from_is_right() {
+    let cast = Cast::of(|| enrollments_with(Wrong::Nothing));
+    if let Err(failure) = weather(&|seed| crowd(&cast, seed), 0..SEEDS / 4) {
+        panic!("{failure}");
+    }
+}

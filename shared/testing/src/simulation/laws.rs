@@ -1,0 +1,49 @@
+//! What must hold in a world, and what those who check it may look at.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{documents::Changed, service::Served};
+
+/// What must hold in a world. Laws are checked from outside: they see what is
+/// stored, and what people were told.
+pub trait Laws {
+    /// Looks at what a commit has changed, and at everything that is stored now.
+    fn committed(&mut self, commit: &Commit<'_>) -> Result<(), String>;
+    /// Looks at everything once nothing happens any more.
+    fn at_rest(&mut self, stores: &Stores<'_>) -> Result<(), String>;
+    /// A law that was broken elsewhere: in what people were told, say.
+    fn broken(&self) -> Option<String> {
+        None
+    }
+    /// What was seen to happen, and how often.
+    fn seen(&self) -> BTreeMap<String, u64> {
+        BTreeMap::new()
+    }
+}
+
+/// A commit that has just been made.
+pub struct Commit<'w> {
+    /// The domain.
+    pub domain: &'static str,
+    /// What it has changed.
+    pub changes: &'w [Changed],
+    /// Everything that is stored now.
+    pub stores: Stores<'w>,
+}
+
+/// Everything that is stored.
+pub struct Stores<'w>(pub(crate) &'w [Served]);
+
+impl<'w> Stores<'w> {
+    /// All documents of a collection, by their ids.
+    pub fn all(
+        &self,
+        domain: &str,
+        collection: &'static str,
+    ) -> impl Iterator<Item = (&'w str, &'w Value)> {
+        let served = self.0.iter().find(|served| served.name == domain);
+        served.into_iter().flat_map(move |served| served.documents.all(collection))
+    }
+}

@@ -1,0 +1,470 @@
+//! The steps of a world: one of those who wait goes on, and whatever comes of it
+//! happens, until all wait again.
+
+use std::sync::Arc;
+
+use contracts::Language;
+use runtime::{
+    Envelope, Incoming, Origin, Outgoing, Reply, Trace, Write,
+    mail::{MailError, Message, Taken},
+};
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+use super::{
+    Commit, Dice, Stores,
+    documents::Documents,
+    footprint::{Footprint, Read},
+    gate::{Answer, Arrival, Ask, Waiting, short},
+    pending::{Delivery, How, Pending, What},
+    service::Alive,
+    world::{Call, Routing, World},
+};
+
+/// Whoever asked, and waits for the answer.
+struct Asker {
+    process: usize,
+    answer: oneshot::Sender<Answer>,
+}
+
+impl World {
+    /// Lets one of those who wait go on. Gives back what was touched.
+    pub(crate) fn pass(&mut self, index: usize, how: How) -> Footprint {
+        let Pending { id, what, .. } = self.pending.remove(index);
+        self.begin_step(id);
+        match what {
+            What::Asked(waiting) => self.answer(waiting, how),
+            What::Replied { call, reply } => self.reply(call, reply, how),
+            What::Delivery(delivery) => self.deliver(delivery, how),
+            What::Stray { service, operation, incoming } => {
+                self.come_late(service, operation, incoming);
+            }
+        }
+        std::mem::take(&mut self.touched)
+    }
+
+    /// Lets everything go well, in the order of coming, until nobody waits.
+    pub(crate) fn pass_all(&mut self) {
+        while !self.pending.is_empty() {
+            self.pass(0, How::Well);
+        }
+    }
+
+    /// Kills a process, and starts it anew.
+    pub(crate) fn crash(&mut self, process: usize) {
+        self.begin_step(!self.steps);
+        self.kill(process);
+    }
+
+    /// Has the clock tick for a domain: its jobs run, and its outbox is relayed.
+    pub(crate) fn tick(&mut self, service: usize) {
+        self.begin_step(!self.steps);
+        let target = self.instance(service, None);
+        self.trace(target, || "the clock ticks".to_owned());
+        let gate = self.gate(target);
+        let Alive { process, host, ports, .. } = &self.alive[target];
+        for job in self.served[service].jobs.clone() {
+            let (host, gate) = (host.clone().expect("services have hosts"), gate.clone());
+            process.begin(async move {
+                let result = host.run_job(&job).await.map_err(|error| error.to_string());
+                gate.note(Arrival::Ended { what: job, result });
+            });
+        }
+        let ports = ports.clone();
+        process.begin(async move {
+            let result = runtime::relay(&*ports.store, &*ports.bus).await;
+            let result = result.map(drop).map_err(|error| error.to_string());
+            gate.note(Arrival::Ended { what: "relay".to_owned(), result });
+        });
+        self.run(target);
+    }
+
+    fn begin_step(&mut self, id: u64) {
+        self.steps += 1;
+        self.step = id;
+        self.came = 0;
+        self.touched = Footprint::default();
+    }
+
+    // ---------------------------------------------------------- what is asked
+
+    fn answer(&mut self, Waiting { process, ask, answer }: Waiting, how: How) {
+        let asker = Asker { process, answer };
+        if how == How::Fails {
+            self.see("a call failed");
+            self.trace(process, || format!("{ask} → FAILS, and nothing happens"));
+            return self.give(asker, Answer::Broken("it has failed, and nothing happened"));
+        }
+        let said = if self.trace.is_kept() { ask.to_string() } else { String::new() };
+        let given = match ask {
+            Ask::Call(outgoing, trace) => match self.serving(outgoing.operation) {
+                Some(service) => {
+                    let operation = outgoing.operation;
+                    let incoming = self.incoming(process, outgoing, &trace);
+                    return self.begin_call(asker, service, operation, incoming, how);
+                }
+                None => self.play_a_part(&outgoing),
+            },
+            Ask::Request(operation, incoming) => {
+                let service = self.serving(operation);
+                let service = service.unwrap_or_else(|| panic!("nobody serves {operation}"));
+                return self.begin_call(asker, service, operation, incoming, how);
+            }
+            Ask::Get(key) => {
+                let get = |documents: &Documents| documents.get(&key).map(Answer::Record);
+                self.read(process, get, Read::One(key.clone()))
+            }
+            Ask::Query(query) => {
+                let find = |documents: &Documents| documents.query(&query).map(Answer::Rows);
+                self.read(process, find, Read::Many(Arc::new(query.clone())))
+            }
+            Ask::Count(query) => {
+                let count = |documents: &Documents| documents.count(&query).map(Answer::Count);
+                self.read(process, count, Read::Many(Arc::new(query.clone())))
+            }
+            Ask::Commit(writes) => self.commit(process, writes),
+            Ask::Publish(events) => {
+                self.carry(events);
+                Answer::Done
+            }
+            Ask::Send(message) => self.take_mail(message, how),
+            Ask::Taken(id) if self.mail.contains(&id) => Answer::Taken(Taken::Yes),
+            Ask::Taken(_) => Answer::Taken(Taken::No),
+            Ask::Sleep(duration) => {
+                self.let_time_pass(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX));
+                Answer::Done
+            }
+            Ask::Touch => {
+                self.touched.played = true;
+                Answer::Done
+            }
+        };
+        self.end(asker, given, &said, how);
+    }
+
+    /// Gives an answer, or loses it.
+    fn end(&mut self, asker: Asker, given: Answer, said: &str, how: How) {
+        let process = asker.process;
+        let is_mortal = self.alive[process].service.is_some();
+        match how {
+            How::Fatal if is_mortal => {
+                self.trace(process, || format!("{said} → {given}, and DIES before it hears so"));
+                self.kill(process);
+            }
+            How::Fatal | How::Unheard => {
+                self.see("an answer was lost");
+                self.trace(process, || format!("{said} → {given}, and the answer is LOST"));
+                self.give(asker, Answer::Broken("the answer was lost"));
+            }
+            How::Well | How::Fails | How::Twice => {
+                self.trace(process, || format!("{said} → {given}"));
+                self.give(asker, given);
+            }
+        }
+    }
+
+    fn give(&mut self, to: Asker, answer: Answer) {
+        let _gone = to.answer.send(answer);
+        self.run(to.process);
+    }
+
+    fn read(
+        &mut self,
+        process: usize,
+        read: impl FnOnce(&Documents) -> Result<Answer, String>,
+        what: Read,
+    ) -> Answer {
+        let Some(service) = self.alive[process].service else {
+            return Answer::Broken("people have no store");
+        };
+        self.touched.reads.push((service, what));
+        read(&self.served[service].documents).unwrap_or_else(|wrong| {
+            self.hold(Err(wrong));
+            Answer::Broken("the store refuses")
+        })
+    }
+
+    fn commit(&mut self, process: usize, writes: Vec<Write>) -> Answer {
+        let Some(service) = self.alive[process].service else {
+            return Answer::Broken("people have no store");
+        };
+        let keys: Vec<_> = writes.iter().map(|write| write.key().clone()).collect();
+        match self.served[service].documents.commit(writes) {
+            Ok(Ok(changes)) => {
+                self.commits += 1;
+                let (domain, stores) = (self.served[service].name, Stores(&self.served));
+                let result = self.laws.committed(&Commit { domain, changes: &changes, stores });
+                self.hold(result);
+                self.touched.writes.extend(changes.into_iter().map(|changed| (service, changed)));
+                Answer::Committed(Ok(()))
+            }
+            Ok(Err(conflict)) => {
+                self.see("a race was lost");
+                self.touched.reads.extend(keys.into_iter().map(|key| (service, Read::One(key))));
+                Answer::Committed(Err(conflict))
+            }
+            Err(wrong) => {
+                self.hold(Err(wrong));
+                Answer::Broken("the store refuses")
+            }
+        }
+    }
+
+    fn take_mail(&mut self, message: Message, how: How) -> Answer {
+        self.mail.push(message.message_id);
+        Answer::Sent(match how {
+            How::Unheard => Err(MailError::Unknown("the connection broke".to_owned())),
+            _ => Ok(()),
+        })
+    }
+
+    /// Puts events on their way, each to every subscriber that it has.
+    fn carry(&mut self, events: Vec<Envelope>) {
+        for event in events.into_iter().map(Arc::new) {
+            for service in 0..self.served.len() {
+                for (kind, subscriber) in self.served[service].subscribers.clone() {
+                    if kind == event.kind {
+                        let event = event.clone();
+                        self.wait(What::Delivery(Delivery { service, subscriber, event }));
+                    }
+                }
+            }
+        }
+    }
+
+    // --------------------------------------------------------------- requests
+
+    /// Which of the domains serves an operation.
+    fn serving(&self, operation: &str) -> Option<usize> {
+        self.served.iter().position(|served| served.operations.iter().any(|it| it == operation))
+    }
+
+    /// Has the test answer for a domain that isn't simulated.
+    fn play_a_part(&mut self, outgoing: &Outgoing) -> Answer {
+        self.touched.played = true;
+        match self.peers.answer(outgoing) {
+            Ok((status, body)) => {
+                let (retry_after, problem) = (None, None);
+                let reply = Reply { status, body, replayed: false, retry_after, problem };
+                Answer::Replied(reply)
+            }
+            Err(wrong) => {
+                self.hold(Err(wrong.to_string()));
+                Answer::Broken("nobody plays this part")
+            }
+        }
+    }
+
+    /// A domain's request as another domain gets it.
+    fn incoming(&self, caller: usize, outgoing: Outgoing, trace: &Trace) -> Incoming {
+        let random = &self.alive[caller].ports.random;
+        Incoming {
+            bound: outgoing.path,
+            query: outgoing.query,
+            body: outgoing.body,
+            origin: Origin::Platform,
+            language: Language::En,
+            trace: Trace::continued(Some(&trace.traceparent()), &**random),
+            idempotency_key: None,
+        }
+    }
+
+    /// Has a process of a domain answer a request.
+    fn begin_call(
+        &mut self,
+        Asker { process: caller, answer }: Asker,
+        service: usize,
+        operation: &'static str,
+        incoming: Incoming,
+        how: How,
+    ) {
+        let target = self.instance(service, Some(caller));
+        let told = if self.trace.is_kept() { told(&incoming) } else { String::new() };
+        let name = self.alive[target].name.clone();
+        self.trace(caller, || format!("asks {name} to {operation} {told}"));
+        if how == How::Twice {
+            self.see("a request came twice");
+            let incoming = incoming.clone();
+            self.wait(What::Stray { service, operation, incoming });
+        }
+        self.begun += 1;
+        let call = self.begun;
+        self.calls.insert(call, Call { caller, answer, target });
+        let gate = self.gate(target);
+        let host = self.alive[target].host.clone().expect("services have hosts");
+        self.alive[target].process.begin(async move {
+            let reply = host.request(operation, incoming).await;
+            gate.note(Arrival::Replied { call, reply });
+        });
+        self.run(target);
+        if how == How::Fatal {
+            self.kill(target);
+        }
+    }
+
+    /// A request comes whose answer nobody waits for any more.
+    fn come_late(&mut self, service: usize, operation: &'static str, incoming: Incoming) {
+        let target = self.instance(service, None);
+        self.trace(target, || format!("a late copy comes: {operation} {}", told(&incoming)));
+        let host = self.alive[target].host.clone().expect("services have hosts");
+        self.alive[target].process.begin(async move {
+            let _unheard = host.request(operation, incoming).await;
+        });
+        self.run(target);
+    }
+
+    fn reply(&mut self, call: u64, reply: Reply, how: How) {
+        let Some(Call { caller, answer, .. }) = self.calls.remove(&call) else { return };
+        let asker = Asker { process: caller, answer };
+        if reply.replayed {
+            self.see("an answer was given again");
+        }
+        let said = format!("{} {}", reply.status, reason(&reply));
+        if how == How::Well {
+            self.trace(caller, || format!("hears {said}"));
+            self.give(asker, Answer::Replied(reply));
+        } else {
+            self.see("an answer was lost");
+            self.trace(caller, || format!("doesn't hear {said}"));
+            self.give(asker, Answer::Broken("the answer was lost"));
+        }
+    }
+
+    fn deliver(&mut self, delivery: Delivery, how: How) {
+        let Delivery { service, subscriber, event } = delivery.clone();
+        if how == How::Fails {
+            // It's dropped, and delivered again later.
+            self.see("a delivery was dropped");
+            return self.wait(What::Delivery(delivery));
+        }
+        if how == How::Twice {
+            self.see("a delivery came twice");
+            self.wait(What::Delivery(delivery.clone()));
+        }
+        let target = self.instance(service, None);
+        self.trace(target, || format!("{subscriber}: {} {}", event.kind, short(&event.id)));
+        self.begun += 1;
+        let number = self.begun;
+        self.handling.insert(number, (target, delivery));
+        let gate = self.gate(target);
+        let host = self.alive[target].host.clone().expect("services have hosts");
+        self.alive[target].process.begin(async move {
+            let result = host.deliver(&subscriber, event).await.map_err(|error| error.to_string());
+            gate.note(Arrival::Handled { delivery: number, result });
+        });
+        self.run(target);
+    }
+
+    /// The process that serves a caller, or an event.
+    fn instance(&mut self, service: usize, caller: Option<usize>) -> usize {
+        let processes = self.served[service].processes.clone();
+        match (self.routing, caller) {
+            (Routing::Chance, _) => processes.start + self.chance.below(processes.len()),
+            (Routing::Caller, None) => processes.end - 1,
+            (Routing::Caller, Some(caller)) => {
+                let before = self.alive[..caller].iter().filter(|it| it.service.is_none());
+                processes.start + before.count() % processes.len()
+            }
+        }
+    }
+
+    // --------------------------------------------------------- what comes of it
+
+    /// Runs a process until all of it waits, and takes note of what has come.
+    pub(crate) fn run(&mut self, process: usize) {
+        self.touched.processes.push(process);
+        self.alive[process].process.run();
+        let arrivals = std::mem::take(&mut *self.arrivals.lock().expect("no holder panics"));
+        for arrival in arrivals {
+            match arrival {
+                Arrival::Asked(waiting) => self.wait(What::Asked(waiting)),
+                Arrival::Replied { call, reply } => {
+                    if reply.status == 500 {
+                        self.blame("a request", &reason(&reply));
+                    }
+                    if self.calls.contains_key(&call) {
+                        self.wait(What::Replied { call, reply });
+                    }
+                }
+                Arrival::Handled { delivery, result } => {
+                    let handled = self.handling.remove(&delivery);
+                    if let (Some((_, delivery)), Err(why)) = (handled, result) {
+                        let subscriber = delivery.subscriber.clone();
+                        self.trace(process, || format!("{subscriber} failed: {why}"));
+                        self.blame(&subscriber, &why);
+                        self.wait(What::Delivery(delivery));
+                    }
+                }
+                Arrival::Ended { what, result } => {
+                    if let Err(why) = result {
+                        self.trace(process, || format!("{what} failed: {why}"));
+                        self.blame(&what, &why);
+                    }
+                }
+                Arrival::Left => self.people -= 1,
+            }
+        }
+        self.pending.retain(|pending| !pending.is_abandoned());
+    }
+
+    /// Where nothing has failed around us, what fails is our fault.
+    fn blame(&mut self, what: &str, why: &str) {
+        if self.strict {
+            self.hold(Err(format!("{what} failed though nothing had: {why}")));
+        }
+    }
+
+    fn wait(&mut self, what: What) {
+        self.came += 1;
+        // The same comes of the same: that's how a step is known again in another run.
+        let id = Dice::of(self.step.rotate_left(17) ^ self.came).throw();
+        self.pending.push(Pending { id, cause: self.step, what, ready_at: None });
+    }
+
+    /// Kills a process: its tasks are dropped, and whoever waited for it hears
+    /// that the connection broke. Then it's started anew.
+    fn kill(&mut self, process: usize) {
+        let Some(service) = self.alive[process].service else { return };
+        self.see("a process died");
+        self.trace(process, || "DIES, and is started anew".to_owned());
+        let name = self.alive[process].name.clone();
+        self.alive[process] = self.born(service, process, name);
+        self.touched.processes.push(process);
+        self.pending.retain(|pending| !pending.is_asked_by(process));
+        let undone: Vec<_> =
+            self.handling.iter().filter(|(_, it)| it.0 == process).map(|(id, _)| *id).collect();
+        for (_, delivery) in
+            undone.into_iter().filter_map(|id| self.handling.remove(&id)).collect::<Vec<_>>()
+        {
+            self.wait(What::Delivery(delivery));
+        }
+        // An answer that has left the process is on its way; the others never come.
+        let has_left = |id: u64| {
+            let is = |it: &Pending| matches!(it.what, What::Replied { call, .. } if call == id);
+            self.pending.iter().any(is)
+        };
+        let its = self.calls.iter().filter(|(_, call)| call.target == process);
+        let broken: Vec<_> = its.map(|(id, _)| *id).filter(|id| !has_left(*id)).collect();
+        for Call { caller, answer, .. } in
+            broken.into_iter().filter_map(|id| self.calls.remove(&id)).collect::<Vec<_>>()
+        {
+            self.see("a connection broke");
+            self.trace(caller, || "hears that the connection broke".to_owned());
+            self.give(Asker { process: caller, answer }, Answer::Broken("the connection broke"));
+        }
+    }
+}
+
+/// What a request says, in short.
+fn told(incoming: &Incoming) -> String {
+    let fields: Vec<_> = incoming.bound.iter().map(|(_, value)| short(value)).collect();
+    let body = String::from_utf8_lossy(&incoming.body);
+    format!("{}{} {body}", fields.join(" "), incoming.query)
+}
+
+/// What an answer says, in a word.
+fn reason(reply: &Reply) -> String {
+    let body: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+    let word = |field: &str| body[field].as_str().map(str::to_owned);
+    word("reason").or_else(|| word("state")).unwrap_or_default()
+}
