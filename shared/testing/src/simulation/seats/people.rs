@@ -105,13 +105,13 @@ pub(super) async fn runs_courses(part: Part) {
         let telling = Telling { at_once: dice.chance(700), by_event: true };
         match dice.below(20) {
             0..7 => {
-                let capacity = another_capacity(&ledger, &id, &mut dice);
+                let capacity = Some(another_capacity(&ledger, &id, &mut dice));
                 change_capacity(&person, &ledger, &id, capacity, telling).await;
             }
             7..14 => {
                 // From two windows at once: one of the changes will lose.
-                let one = another_capacity(&ledger, &id, &mut dice);
-                let other = another_capacity(&ledger, &id, &mut dice);
+                let one = Some(another_capacity(&ledger, &id, &mut dice));
+                let other = Some(another_capacity(&ledger, &id, &mut dice));
                 tokio::join!(
                     change_capacity(&person, &ledger, &id, one, telling),
                     change_capacity(&person, &ledger, &id, other, telling),
@@ -135,11 +135,11 @@ pub(super) async fn runs_courses(part: Part) {
 }
 
 /// Fewer seats than there are now, or more.
-fn another_capacity(ledger: &Ledger, id: &str, dice: &mut Dice) -> Option<u32> {
+fn another_capacity(ledger: &Ledger, id: &str, dice: &mut Dice) -> u32 {
     match ledger.look(|book| book.catalog.section(id)?.capacity) {
-        Some(now @ 2..) if dice.chance(600) => Some(*dice.one_of(&[0, 1, now - 1])),
-        Some(now) => Some(now + 1),
-        None => Some(2),
+        Some(now @ 2..) if dice.chance(600) => *dice.one_of(&[0, 1, now - 1]),
+        Some(now) => now + 1,
+        None => 2,
     }
 }
 
