@@ -160,7 +160,8 @@ impl Seats {
     /// Two may want to lower the capacity at once, and only one of their changes
     /// will come: until it's known which, the lower of their promises holds. A
     /// promise for a revision that has passed isn't kept, because the change that
-    /// it's for can't come any more.
+    /// it's for can't come any more. One for a later revision takes an earlier
+    /// one's place: it's lower than the capacity that came of that.
     pub fn limit(&mut self, most: u32, revision: u64, now: Timestamp) -> Result<(), Refusal> {
         if self.taken > most {
             let taken = self.taken;

@@ -7,7 +7,7 @@ use testing::simulation::{
 
 /// How many seeds the suite spends on one search. `cargo xtask simulate
 /// --minutes 10` spends more, and others.
-pub const SEEDS: u64 = 200;
+pub const SEEDS: u64 = 300;
 
 /// A search that hasn't met all of this shows less than it says.
 const MET: &[&str] = &[

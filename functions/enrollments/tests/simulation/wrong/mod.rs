@@ -19,14 +19,12 @@ macro_rules! wrong_functions {
     };
 }
 
-// `KeepsTheLastPromise` takes two rival changes at the right moment, which storms seldom
-// have: it's found in a small world, where all orders are tried.
 fn wrong() -> Vec<(&'static str, Cast)> {
     let real = || Cast::of(enrollments::domain);
     let mut wrong = wrong_functions![
         CountsThenInserts IgnoresTheQueue MakesUpIds NumbersByCounting AnswersApart TellsApart
         PromotesApart ReleasesFirst ForgetsToPromote PromotesTwo PromotesTheLast LearnsOldFacts
-        LearnsAndForgetsTheQueue PromisesNothing KeepsOldPromises
+        LearnsAndForgetsTheQueue PromisesNothing KeepsTheLastPromise KeepsOldPromises
         ApprovesUnderTheOldNumber
     ];
     wrong.extend([

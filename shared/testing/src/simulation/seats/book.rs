@@ -114,6 +114,12 @@ impl Book {
         }
     }
 
+    /// How many have a seat in a section.
+    pub(super) fn taken(&self, id: &str) -> u32 {
+        let seated = self.sections.get(id).map_or(0, |section| section.seated.len());
+        u32::try_from(seated).expect("sections are small")
+    }
+
     /// The id of somebody's enrollment.
     pub(super) fn enrollment_of(&self, user: &str) -> Option<String> {
         let own = self.history.iter().find(|(_, entry)| entry.passage.user == user);
@@ -200,11 +206,10 @@ impl Book {
 
     /// The first promise of the platform, held against what courses say now.
     fn are_not_too_many(&self, id: &str) -> Told {
-        let seated = self.sections.get(id).map_or(0, |section| section.seated.len());
-        let capacity = self.catalog.section(id).and_then(|facts| facts.capacity);
-        match capacity {
-            Some(capacity) if seated > capacity as usize => {
-                Err(format!("oversold: {seated} people on {capacity} seats"))
+        let taken = self.taken(id);
+        match self.catalog.section(id).and_then(|facts| facts.capacity) {
+            Some(capacity) if taken > capacity => {
+                Err(format!("oversold: {taken} people on {capacity} seats"))
             }
             _ => Ok(()),
         }

@@ -95,13 +95,15 @@ pub(super) fn section(id: &str, capacity: Option<u32>) -> SectionFacts {
     }
 }
 
-/// How thoroughly a change is told.
+/// How a change is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Telling {
-    /// By a call as soon as it's made.
-    pub(super) at_once: bool,
-    /// By the event that follows.
-    pub(super) by_event: bool,
+pub(super) struct Manner {
+    /// How often the others go on between what's promised and the change itself.
+    pub(super) slowness: usize,
+    /// Whether it's told by a call as soon as it's made.
+    pub(super) told_at_once: bool,
+    /// Whether it's told by the event that follows.
+    pub(super) told_by_event: bool,
 }
 
 /// Changes a section's capacity; whoever changed it meanwhile wins.
@@ -110,7 +112,7 @@ pub(super) async fn change_capacity(
     ledger: &Ledger,
     id: &str,
     capacity: Option<u32>,
-    telling: Telling,
+    manner: Manner,
 ) {
     person.touch().await;
     let seen = ledger.look(|book| book.catalog.section(id).cloned()).expect("sections stay");
@@ -123,7 +125,9 @@ pub(super) async fn change_capacity(
     {
         return;
     }
-    person.pause(Duration::from_millis(5)).await;
+    for _ in 0..manner.slowness {
+        person.pause(Duration::from_millis(5)).await;
+    }
     person.touch().await;
     let changed = ledger.look(|book| {
         let changed = book.catalog.change(id, seen.revision, |facts| facts.capacity = capacity);
@@ -131,12 +135,21 @@ pub(super) async fn change_capacity(
         changed
     });
     if let Some(section) = changed {
-        tell(person, ledger, &section, telling).await;
+        tell(person, ledger, &section, manner).await;
+    }
+}
+
+/// Has a lower capacity promised, and nothing more.
+pub(super) async fn promise(person: &Person, ledger: &Ledger, id: &str) {
+    person.touch().await;
+    let seen = ledger.look(|book| book.catalog.section(id).cloned()).expect("sections stay");
+    if let Some(most) = seen.capacity.and_then(|now| now.checked_sub(1)) {
+        let _whether_or_not = is_promised(person, &seen, most).await;
     }
 }
 
 /// Asks enrollments to give out no seat beyond a lower capacity.
-pub(super) async fn is_promised(person: &Person, seen: &SectionFacts, most: u32) -> bool {
+async fn is_promised(person: &Person, seen: &SectionFacts, most: u32) -> bool {
     let platform = person.platform("courses");
     for _ in 0..3 {
         let (section_id, revision) = (seen.section_id.clone(), seen.revision);
@@ -163,14 +176,14 @@ pub(super) async fn cancel(person: &Person, ledger: &Ledger, id: &str) {
 }
 
 /// Gives a section another title, which changes nothing about its seats.
-pub(super) async fn retitle(person: &Person, ledger: &Ledger, id: &str, telling: Telling) {
+pub(super) async fn retitle(person: &Person, ledger: &Ledger, id: &str, manner: Manner) {
     person.touch().await;
     let changed = ledger.look(|book| {
         let seen = book.catalog.section(id)?.revision;
         book.catalog.change(id, seen, |facts| facts.title.push('!'))
     });
     if let Some(section) = changed {
-        tell(person, ledger, &section, telling).await;
+        tell(person, ledger, &section, manner).await;
     }
 }
 
@@ -186,14 +199,14 @@ pub(super) async fn publish(person: &Person, ledger: &Ledger, published: bool) {
     person.tell(&CourseUpdated { course }).await;
 }
 
-async fn tell(person: &Person, ledger: &Ledger, section: &SectionFacts, telling: Telling) {
+async fn tell(person: &Person, ledger: &Ledger, section: &SectionFacts, manner: Manner) {
     let course = ledger.look(|book| book.catalog.course.clone());
-    if telling.at_once {
+    if manner.told_at_once {
         let section = section.clone();
         // If it isn't heard, the event tells it.
         let _event = person.platform("courses").call(LearnSection { section, course }).await;
     }
-    if telling.by_event {
+    if manner.told_by_event {
         person.tell(&SectionUpdated { section: section.clone() }).await;
     }
 }

@@ -19,7 +19,7 @@ use runtime::{Domain, Ports};
 
 use self::{
     book::Ledger,
-    courses::{Catalog, Telling},
+    courses::{Catalog, Manner},
 };
 pub use self::{
     reader::{forgetful_reader, reader},
@@ -70,13 +70,15 @@ struct Busy {
     learning: (usize, usize),
     teaching: (usize, usize),
     changing: (usize, usize),
+    /// How many changes in a thousand have a rival at the same time.
+    rivalry: usize,
     /// How many sections in a thousand ask for approval.
     approval: usize,
 }
 
 impl Busy {
     fn of(dice: &mut Dice) -> Self {
-        match dice.below(3) {
+        match dice.below(4) {
             // With the few seats.
             0 => Self {
                 sections: 1 + dice.below(2),
@@ -85,6 +87,7 @@ impl Busy {
                 learning: (3, 5),
                 teaching: (0, 3),
                 changing: (0, 1),
+                rivalry: 300,
                 approval: 100,
             },
             // With the instructor's reviews.
@@ -95,17 +98,30 @@ impl Busy {
                 learning: (2, 4),
                 teaching: (5, 9),
                 changing: (0, 1),
+                rivalry: 300,
                 approval: 1000,
             },
             // With changes of the sections.
-            _ => Self {
+            2 => Self {
                 sections: 1,
                 capacities: &[Some(1), Some(2), Some(3)],
                 learners: 4 + dice.below(2),
                 learning: (2, 4),
                 teaching: (0, 2),
                 changing: (1, 3),
+                rivalry: 500,
                 approval: 200,
+            },
+            // With rival changes of a section that fills.
+            _ => Self {
+                sections: 1,
+                capacities: &[Some(3), Some(4), Some(5)],
+                learners: 5,
+                learning: (1, 2),
+                teaching: (0, 2),
+                changing: (1, 2),
+                rivalry: 1000,
+                approval: 0,
             },
         }
     }
@@ -131,17 +147,17 @@ pub fn crowd(cast: &Cast, seed: u64) -> World {
         world = world.relaying_later();
     }
     play_the_others(&world, &ledger);
-    let mut enters = |name: &str, turns: (usize, usize), acts: fn(Part) -> Acting| {
+    let mut enters = |name: &str, turns: (usize, usize), acts: &dyn Fn(Part) -> Acting| {
         let turns = turns.0 + dice.below(1 + turns.1 - turns.0);
         let (ledger, dice) = (ledger.clone(), Dice::of(dice.throw()));
         world.enter(name, |person| acts(Part { person, ledger, dice, turns }));
     };
     for name in ["ada", "bob", "cid", "dan", "eve"].iter().take(busy.learners) {
-        enters(name, busy.learning, |part| Box::pin(people::learns(part)));
+        enters(name, busy.learning, &|part| Box::pin(people::learns(part)));
     }
-    enters("ines", busy.teaching, |part| Box::pin(people::teaches(part)));
+    enters("ines", busy.teaching, &|part| Box::pin(people::teaches(part)));
     for name in ["root", "rita"] {
-        enters(name, busy.changing, |part| Box::pin(people::runs_courses(part)));
+        enters(name, busy.changing, &|part| Box::pin(people::runs_courses(part, busy.rivalry)));
     }
     world
 }

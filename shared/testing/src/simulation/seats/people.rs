@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, time::Duration};
 use serde_json::{Value, json};
 
 use super::{
-    Asked, Dice, Heard, Part, Person, Telling,
-    book::Ledger,
-    courses::{cancel, change_capacity, is_promised, publish, retitle},
+    Asked, Dice, Heard, Manner, Part, Person,
+    book::{Book, Ledger},
+    courses::{cancel, change_capacity, promise, publish, retitle},
 };
 
 /// Somebody who enrolls, looks and leaves, again and again.
@@ -40,7 +40,7 @@ pub(super) async fn learns(part: Part) {
             ("enrollments.cancel", _) => drop(places.remove(&section)),
             _ => {}
         }
-        person.pause(Duration::from_millis(10)).await;
+        wait(&person, 1).await;
     }
 }
 
@@ -92,54 +92,76 @@ pub(super) async fn teaches(part: Part) {
     }
 }
 
-/// Somebody who changes the sections, while somebody else does too.
-pub(super) async fn runs_courses(part: Part) {
+/// Somebody who changes the sections, while somebody else does too; so many
+/// changes in a thousand at once with a rival of theirs.
+pub(super) async fn runs_courses(part: Part, rivalry: usize) {
     let Part { person, ledger, mut dice, turns } = part;
     let sections = ledger.look(|book| book.catalog.sections());
+    let manner = |dice: &mut Dice| Manner {
+        slowness: dice.below(12),
+        told_at_once: dice.chance(700),
+        told_by_event: true,
+    };
     let patience = *dice.one_of(&[0, 0, 15]);
     for _ in 0..turns {
-        for _ in 0..patience {
-            person.pause(Duration::from_millis(10)).await;
-        }
+        wait(&person, patience).await;
         let id = dice.one_of(&sections).clone();
-        let telling = Telling { at_once: dice.chance(700), by_event: true };
+        let manner = manner(&mut dice);
+        let is_rival = dice.chance(rivalry);
         match dice.below(20) {
-            0..7 => {
-                let capacity = Some(another_capacity(&ledger, &id, &mut dice));
-                change_capacity(&person, &ledger, &id, capacity, telling).await;
-            }
-            7..14 => {
+            _ if is_rival => {
                 // From two windows at once: one of the changes will lose.
-                let one = Some(another_capacity(&ledger, &id, &mut dice));
-                let other = Some(another_capacity(&ledger, &id, &mut dice));
+                let one = another_capacity(&ledger, &id, &mut dice);
+                let other = another_capacity(&ledger, &id, &mut dice);
                 tokio::join!(
-                    change_capacity(&person, &ledger, &id, one, telling),
-                    change_capacity(&person, &ledger, &id, other, telling),
+                    change_capacity(&person, &ledger, &id, Some(one), manner),
+                    change_capacity(&person, &ledger, &id, Some(other), manner),
                 );
             }
-            14..16 => retitle(&person, &ledger, &id, telling).await,
-            16 => {
-                // Promised for a change that never comes, since courses died before it.
-                let seen = ledger.look(|book| book.catalog.section(&id).cloned());
-                let seen = seen.expect("sections stay");
-                let _never = is_promised(&person, &seen, 1).await;
+            0..14 => {
+                let capacity = another_capacity(&ledger, &id, &mut dice);
+                change_capacity(&person, &ledger, &id, Some(capacity), manner).await;
             }
+            14..16 => retitle(&person, &ledger, &id, manner).await,
+            // For a change that never comes, since courses died before it.
+            16 => promise(&person, &ledger, &id).await,
             17 if dice.chance(500) => cancel(&person, &ledger, &id).await,
             _ => {
                 publish(&person, &ledger, false).await;
                 publish(&person, &ledger, true).await;
             }
         }
+        wait(&person, 1).await;
+    }
+    if dice.chance(400) {
+        // Late, when the others have done what they wanted: one more seat.
+        wait(&person, 40).await;
+        let id = dice.one_of(&sections).clone();
+        if let Some(now) = ledger.look(|book| book.catalog.section(&id)?.capacity) {
+            let manner = manner(&mut dice);
+            change_capacity(&person, &ledger, &id, Some(now + 1), manner).await;
+        }
+    }
+}
+
+/// Lets the others go on for a while.
+async fn wait(person: &Person, turns: usize) {
+    for _ in 0..turns {
         person.pause(Duration::from_millis(10)).await;
     }
 }
 
-/// Fewer seats than there are now, or more.
+/// Fewer seats than there are now, if some are free; or more.
 fn another_capacity(ledger: &Ledger, id: &str, dice: &mut Dice) -> u32 {
-    match ledger.look(|book| book.catalog.section(id)?.capacity) {
-        Some(now @ 2..) if dice.chance(600) => *dice.one_of(&[0, 1, now - 1]),
+    let facts = |book: &mut Book| book.catalog.section(id).and_then(|facts| facts.capacity);
+    let (now, taken) = ledger.look(|book| (facts(book), book.taken(id)));
+    match now {
+        Some(now) if taken < now && dice.chance(700) => {
+            let fewer: Vec<_> = (taken..now).collect();
+            *dice.one_of(&fewer)
+        }
         Some(now) => now + 1,
-        None => 2,
+        None => taken + 1,
     }
 }
 

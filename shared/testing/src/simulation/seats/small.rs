@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use super::{
-    Cast, Catalog, Ledger, Service, Telling,
+    Cast, Catalog, Ledger, Manner, Service,
     courses::{self, cancel, change_capacity},
     people::{cancel_enrollment, enroll, review},
     play_the_others,
@@ -116,8 +116,12 @@ impl Prepared {
         let mut world = world.with_documents(self.documents.clone());
         for (number, act) in self.small.acts.iter().enumerate() {
             let (ledger, act, key) = (ledger.clone(), *act, format!("key-{number}"));
-            let telling = Telling { at_once: self.small.is_told, by_event: self.small.is_read };
-            world.enter(act.by(), |person| happen(act, person, ledger, key, telling));
+            let manner = Manner {
+                slowness: 0,
+                told_at_once: self.small.is_told,
+                told_by_event: self.small.is_read,
+            };
+            world.enter(act.by(), |person| happen(act, person, ledger, key, manner));
         }
         world
     }
@@ -134,7 +138,7 @@ impl Act {
     }
 }
 
-async fn happen(act: Act, person: Person, ledger: Ledger, key: String, telling: Telling) {
+async fn happen(act: Act, person: Person, ledger: Ledger, key: String, manner: Manner) {
     let id = |name: &str| ledger.look(|book| book.enrollment_of(name)).unwrap_or_default();
     let asked = match act {
         Act::Enroll(_) => enroll("s1", json!({}), &key),
@@ -142,7 +146,7 @@ async fn happen(act: Act, person: Person, ledger: Ledger, key: String, telling: 
         Act::Approve(name) => review(&id(name), "approve", &key),
         Act::Reject(name) => review(&id(name), "reject", &key),
         Act::Capacity(capacity) => {
-            return change_capacity(&person, &ledger, "s1", Some(capacity), telling).await;
+            return change_capacity(&person, &ledger, "s1", Some(capacity), manner).await;
         }
         Act::CancelSection => return cancel(&person, &ledger, "s1").await,
     };
