@@ -2,6 +2,7 @@
 
 mod bench;
 mod new;
+mod simulate;
 
 use std::{
     fs,
@@ -37,6 +38,8 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<String>,
     },
+    /// Runs enrollments in simulated storms: one seed, or many.
+    Simulate(simulate::Options),
     /// Begins something new.
     #[command(subcommand)]
     New(New),
@@ -66,6 +69,7 @@ fn main() -> anyhow::Result<()> {
             };
             bench::run(&options, &mint)
         }
+        Chore::Simulate(options) => simulate::run(&options),
         Chore::New(New::Operation { domain, verb }) => new::operation(root, &domain, &verb),
     }
 }
