@@ -1,4 +1,4 @@
-//! Who may use whom: `contracts ← runtime ← {embedded, testing}`; a domain uses
+//! Who may use whom: `contracts ← runtime ← {google, embedded, testing}`; a domain uses
 //! contracts and runtime, and no other domain; the gateway uses everything.
 
 use std::process::Command;
