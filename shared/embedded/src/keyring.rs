@@ -10,25 +10,14 @@ use std::{
 
 use anyhow::{Context as _, anyhow};
 use async_trait::async_trait;
-use aws_lc_rs::{
-    digest,
-    encoding::{AsDer, Pkcs8V1Der},
-    rand::SystemRandom,
-    rsa::{KeyPair, KeySize},
-    signature::{KeyPair as _, RSA_PKCS1_SHA256},
-};
-use base64::{
-    Engine,
-    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
-};
-use runtime::{Keyring, Random, Secret, token::PublicKey};
+use runtime::{Keyring, Random, RsaKey, Secret, token::PublicKey};
 use tokio::sync::OnceCell;
 
 /// An RSA key in a file, made when it's first needed: that takes a tenth of a
 /// second, and the platform starts in less.
 pub struct FileKeyring {
     place: Place,
-    key: Arc<OnceCell<Key>>,
+    key: Arc<OnceCell<RsaKey>>,
 }
 
 /// Where the key is kept.
@@ -36,11 +25,6 @@ pub struct FileKeyring {
 enum Place {
     File(PathBuf),
     Memory,
-}
-
-struct Key {
-    public: PublicKey,
-    pair: KeyPair,
 }
 
 impl FileKeyring {
@@ -56,7 +40,7 @@ impl FileKeyring {
 
     /// A key that exists already: PKCS#8 in PEM.
     pub fn of_pem(pem: &str) -> anyhow::Result<Self> {
-        let key = OnceCell::new_with(Some(Key::of_pem(pem)?));
+        let key = OnceCell::new_with(Some(RsaKey::of_pem(pem)?));
         Ok(Self { place: Place::Memory, key: Arc::new(key) })
     }
 
@@ -65,7 +49,7 @@ impl FileKeyring {
         self.key().await.map(drop)
     }
 
-    async fn key(&self) -> anyhow::Result<&Key> {
+    async fn key(&self) -> anyhow::Result<&RsaKey> {
         let find = || async {
             let place = self.place.clone();
             tokio::task::spawn_blocking(move || place.key()).await?
@@ -75,77 +59,30 @@ impl FileKeyring {
 }
 
 impl Place {
-    fn key(&self) -> anyhow::Result<Key> {
+    fn key(&self) -> anyhow::Result<RsaKey> {
         match self {
             Self::File(path) => {
-                let pem = kept(path, new_pem)?;
+                let pem = kept(path, || Ok(RsaKey::generate()?.to_pem()?.into_bytes()))?;
                 let pem = String::from_utf8(pem).with_context(|| path.display().to_string())?;
-                Key::of_pem(&pem).with_context(|| path.display().to_string())
+                RsaKey::of_pem(&pem).with_context(|| path.display().to_string())
             }
-            Self::Memory => Ok(Key::of(new_pair()?)),
+            Self::Memory => RsaKey::generate(),
         }
-    }
-}
-
-const PEM_BEGINS: &str = "-----BEGIN PRIVATE KEY-----";
-const PEM_ENDS: &str = "-----END PRIVATE KEY-----";
-
-fn new_pair() -> anyhow::Result<KeyPair> {
-    KeyPair::generate(KeySize::Rsa2048).map_err(|_| anyhow!("no RSA key could be made"))
-}
-
-fn new_pem() -> anyhow::Result<Vec<u8>> {
-    let pair = new_pair()?;
-    let der = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair);
-    let der = der.map_err(|_| anyhow!("the RSA key can't be written"))?;
-    let text = BASE64_STANDARD.encode(der.as_ref());
-    let mut pem = format!("{PEM_BEGINS}\n");
-    for line in text.as_bytes().chunks(64) {
-        pem.push_str(std::str::from_utf8(line)?);
-        pem.push('\n');
-    }
-    pem.push_str(PEM_ENDS);
-    pem.push('\n');
-    Ok(pem.into_bytes())
-}
-
-impl Key {
-    fn of_pem(pem: &str) -> anyhow::Result<Self> {
-        let (_, rest) = pem.split_once(PEM_BEGINS).context("this isn't a private key in PEM")?;
-        let (text, _) = rest.split_once(PEM_ENDS).context("the private key is cut off")?;
-        let text: String = text.split_whitespace().collect();
-        let der = BASE64_STANDARD.decode(text).context("the private key isn't Base64")?;
-        let pair = KeyPair::from_pkcs8(&der);
-        Ok(Self::of(pair.map_err(|why| anyhow!("this isn't an RSA key: {why}"))?))
-    }
-
-    fn of(pair: KeyPair) -> Self {
-        let base64 = |number: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(number);
-        let n = base64(pair.public_key().modulus().big_endian_without_leading_zero());
-        let e = base64(pair.public_key().exponent().big_endian_without_leading_zero());
-        // The key's thumbprint (RFC 7638): the same key has the same id everywhere.
-        let jwk = format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#);
-        let kid = base64(digest::digest(&digest::SHA256, jwk.as_bytes()).as_ref());
-        Self { public: PublicKey { kid, n, e }, pair }
     }
 }
 
 #[async_trait]
 impl Keyring for FileKeyring {
     async fn key_id(&self) -> anyhow::Result<String> {
-        Ok(self.key().await?.public.kid.clone())
+        Ok(self.key().await?.public().kid.clone())
     }
 
     async fn sign(&self, message: &[u8]) -> anyhow::Result<Vec<u8>> {
-        let pair = &self.key().await?.pair;
-        let mut signature = vec![0; pair.public_modulus_len()];
-        pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature)
-            .map_err(|_| anyhow!("the RSA key can't sign"))?;
-        Ok(signature)
+        self.key().await?.sign(message)
     }
 
     async fn public_keys(&self) -> anyhow::Result<Vec<PublicKey>> {
-        Ok(vec![self.key().await?.public.clone()])
+        Ok(vec![self.key().await?.public().clone()])
     }
 }
 

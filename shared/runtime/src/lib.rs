@@ -16,11 +16,13 @@ mod host;
 mod idempotency;
 pub mod limits;
 mod listen;
+mod machine;
 pub mod mail;
 pub mod openapi;
 mod outbox;
 mod ports;
 pub mod problems;
+mod rsa;
 mod serve;
 mod store;
 pub mod token;
@@ -35,9 +37,11 @@ pub use domain::{Domain, EventType, Function, Incoming, Job, Operation, Reply, T
 pub use error::{Error, Fault, Faults, Refusal, Result, Said};
 pub use host::{Failure, Host, Served};
 pub use listen::listen;
+pub use machine::{SystemClock, SystemRandom};
 pub use mail::Mail;
 pub use outbox::{Bus, Envelope, Unreadable, relay};
 pub use ports::{Clock, Ports, Random, Secret, Settings, derived_id, same_secret};
+pub use rsa::RsaKey;
 pub use serve::{BODY_MOST, Front, router, with_front};
 pub use store::{
     Changes, Collection, Conflict, Cursor, Direction, Document, Filter, Index, Key, Query, Record,

@@ -5,8 +5,8 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use crate::{Clock, Random};
 use contracts::Timestamp;
-use runtime::{Clock, Random};
 
 /// The machine's clock.
 pub struct SystemClock;
