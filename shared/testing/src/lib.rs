@@ -16,6 +16,7 @@ mod answer;
 mod app;
 mod bus;
 mod caller;
+pub mod emulators;
 mod mailbox;
 mod peers;
 pub mod simulation;
