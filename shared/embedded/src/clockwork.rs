@@ -53,7 +53,8 @@ impl Clockwork {
 
     /// Runs until `stop` says so; what runs then is finished.
     pub async fn run(&self, stop: watch::Receiver<bool>) {
-        let is_job = |it: &&runtime::Served| matches!(it.function.trigger, Trigger::Schedule(_));
+        // The bus of one process relays by itself.
+        let is_job = |it: &&runtime::Served| matches!(&it.function.trigger, Trigger::Schedule(it) if !it.is_relay);
         let jobs = self.host.functions().filter(is_job).map(|served| {
             let job = served.function.id.as_str();
             repeat(job, SECOND, || self.host.run_job(job), stop.clone())

@@ -21,7 +21,7 @@ use crate::{
     context::{Cause, Handled, Run as ContextRun},
     decode::{Parts, decode},
     idempotency::{self, Keyed, Running, is_definite},
-    outbox::Unreadable,
+    outbox::{Parked, Unreadable},
 };
 
 /// A domain, as its `lib.rs` declares it.
@@ -94,6 +94,9 @@ pub struct Subscription {
 pub struct Schedule {
     /// When, as a cron expression in UTC; a laptop runs every job each second.
     pub cron: &'static str,
+    /// Whether it's the platform's own, which relays what was left in the
+    /// outbox: a bus that carries in the background needs none.
+    pub is_relay: bool,
     pub(crate) run: Arc<RunJob>,
 }
 
@@ -171,11 +174,15 @@ pub(crate) type RunJob = dyn Fn(Arc<Ports>, Trace) -> Boxed<Result<()>> + Send +
 pub(crate) const ATTEMPTS: u32 = 12;
 
 impl Domain {
-    /// A domain with nothing in it but what every domain has: outbox, inbox
-    /// and the answers that were given.
+    /// A domain with nothing in it but what every domain has: outbox, inbox,
+    /// the answers that were given, and the events that were parked.
     pub fn new(name: &'static str) -> Self {
-        let own =
-            [Collection::of::<Envelope>(), Collection::of::<Handled>(), idempotency::COLLECTION];
+        let own = [
+            Collection::of::<Envelope>(),
+            Collection::of::<Handled>(),
+            idempotency::COLLECTION,
+            Collection::of::<Parked>(),
+        ];
         Self { name, functions: Vec::new(), events: Vec::new(), collections: own.to_vec() }
     }
 
@@ -186,9 +193,13 @@ impl Domain {
         self
     }
 
-    /// Adds an event that the domain emits.
+    /// Adds an event that the domain emits; with the first one comes the job
+    /// `<domain>.relay`, which publishes what a request couldn't.
     #[must_use]
     pub fn event<E: Event>(mut self) -> Self {
+        if self.events.is_empty() {
+            self.functions.push(relay(self.name));
+        }
         let schema = SchemaGenerator::subschema_for::<E>;
         self.events.push(EventType { kind: E::TYPE, schema });
         self
@@ -332,17 +343,17 @@ impl Domain {
             Box::pin(async move {
                 let event: E = serde_json::from_str(envelope.data.get())
                     .map_err(|source| anyhow::Error::new(Unreadable { kind: E::TYPE, source }))?;
+                let trace = Trace::continued(Some(&envelope.traceparent), &*ports.random);
                 let attempt = |_| {
                     let cause = Cause {
                         function: function.clone(),
                         event_id: envelope.id.clone(),
                         correlation_id: envelope.correlation_id.clone(),
                     };
-                    let trace = Trace::continued(Some(&envelope.traceparent), &*ports.random);
-                    let context = background(domain, &ports, trace, Some(cause));
+                    let context = background(domain, &ports, trace.clone(), Some(cause));
                     run(context, event.clone())
                 };
-                match until_it_wins(&ports, attempt).await {
+                match trace.clone().within(until_it_wins(&ports, attempt)).await {
                     Err(Error::Repeated) => Ok(()),
                     other => other,
                 }
@@ -366,13 +377,27 @@ impl Domain {
             Box::pin(async move {
                 let attempt =
                     |_| run(background(domain, &ports, trace.clone(), None), J::default());
-                until_it_wins(&ports, attempt).await
+                trace.clone().within(until_it_wins(&ports, attempt)).await
             })
         };
-        let trigger = Trigger::Schedule(Schedule { cron: J::SCHEDULE, run: Arc::new(run) });
+        let schedule = Schedule { cron: J::SCHEDULE, is_relay: false, run: Arc::new(run) };
+        let trigger = Trigger::Schedule(schedule);
         self.functions.push(Function { id: J::NAME.to_owned(), access: Access::System, trigger });
         self
     }
+}
+
+/// The job that publishes what waits in a domain's outbox.
+fn relay(domain: &str) -> Function {
+    let run = |ports: Arc<Ports>, trace: Trace| -> Boxed<Result<()>> {
+        Box::pin(trace.within(async move {
+            crate::relay(&*ports.store, &*ports.bus).await?;
+            Ok(())
+        }))
+    };
+    let schedule = Schedule { cron: "* * * * *", is_relay: true, run: Arc::new(run) };
+    let (id, trigger) = (format!("{domain}.relay"), Trigger::Schedule(schedule));
+    Function { id, access: Access::System, trigger }
 }
 
 impl Context<System> {

@@ -16,6 +16,7 @@ mod host;
 mod idempotency;
 pub mod limits;
 mod listen;
+pub mod log;
 mod machine;
 pub mod mail;
 pub mod openapi;
@@ -33,16 +34,18 @@ pub use batch::{Batched, Call, Outcome};
 pub use caller::{Access, Admin, Anyone, Caller, Instructor, Origin, System, User};
 pub use client::{Client, Outgoing};
 pub use context::{Context, page_token, place};
-pub use domain::{Domain, EventType, Function, Incoming, Job, Operation, Reply, Trigger};
+pub use domain::{
+    Domain, EventType, Function, Incoming, Job, Operation, Reply, Schedule, Subscription, Trigger,
+};
 pub use error::{Error, Fault, Faults, Refusal, Result, Said};
 pub use host::{Failure, Host, Served};
 pub use listen::listen;
 pub use machine::{SystemClock, SystemRandom};
 pub use mail::Mail;
-pub use outbox::{Bus, Envelope, Unreadable, relay};
+pub use outbox::{Bus, Envelope, Parked, Unreadable, relay};
 pub use ports::{Clock, Ports, Random, Secret, Settings, derived_id, same_secret};
 pub use rsa::RsaKey;
-pub use serve::{BODY_MOST, Front, router, with_front};
+pub use serve::{BODY_MOST, Front, Gate, internal_router, router, with_front};
 pub use store::{
     Changes, Collection, Conflict, Cursor, Direction, Document, Filter, Index, Key, Query, Record,
     Rows, Store, Stored, Version, Write,

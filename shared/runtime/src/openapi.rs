@@ -25,7 +25,7 @@ mod schemas;
 mod table;
 
 pub use events::events;
-pub use manifest::manifest;
+pub use manifest::{manifest, service_name};
 pub use table::functions;
 
 use links::Needs;

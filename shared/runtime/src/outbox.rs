@@ -53,6 +53,50 @@ pub struct Unreadable {
     pub(crate) source: serde_json::Error,
 }
 
+/// What arrived as an event and can never be taken: it's kept for people to
+/// look at, so that it holds up nothing.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Parked {
+    /// Its id: the same thing for the same subscriber is parked once.
+    pub id: String,
+    /// The function that should have taken it.
+    pub subscriber: String,
+    /// When it was parked.
+    pub parked_at: Timestamp,
+    /// When it's forgotten.
+    pub expires_at: Timestamp,
+    /// Why it can't be taken.
+    pub because: String,
+    /// What arrived, as text; cut off where it's too long for a document.
+    pub arrived: String,
+}
+
+impl Parked {
+    const SECONDS: i64 = 31 * 24 * 60 * 60;
+
+    /// What arrived for a subscriber, to be parked now.
+    pub fn new(subscriber: &str, because: &str, arrived: &str, now: Timestamp) -> Self {
+        const MOST: usize = 500_000;
+        Self {
+            id: crate::derived_id(&["parked", subscriber, arrived]),
+            subscriber: subscriber.to_owned(),
+            parked_at: now,
+            expires_at: now.plus_seconds(Self::SECONDS),
+            because: because.chars().take(2_000).collect(),
+            arrived: arrived[..arrived.floor_char_boundary(MOST)].to_owned(),
+        }
+    }
+}
+
+impl Document for Parked {
+    const COLLECTION: &'static str = "parked";
+    const INDEXES: &'static [Index] = &[Index::descending("parked_at")];
+    const EXPIRES: Option<&'static str> = Some("expires_at");
+    fn key(&self) -> String {
+        self.id.clone()
+    }
+}
+
 /// An event that a function wants told, before it has an id.
 #[derive(Clone, Debug)]
 pub(crate) struct Announcement {

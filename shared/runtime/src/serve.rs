@@ -12,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use async_trait::async_trait;
 use axum::{
     Router,
     body::{Body, Bytes},
@@ -51,19 +52,39 @@ pub struct Front {
     pub ports: Arc<Ports>,
 }
 
+/// What tells requests of the platform itself from all others.
+#[async_trait]
+pub trait Gate: Send + Sync + 'static {
+    /// Whether the platform itself has sent a request with these headers.
+    async fn admits(&self, headers: &HeaderMap) -> bool;
+}
+
 #[derive(Clone)]
 struct Serving {
     host: Host,
     front: Front,
+    /// What the operations between domains are behind; the public ones aren't.
+    gate: Option<Arc<dyn Gate>>,
 }
 
 /// Routes each public operation of a host to its function.
 pub fn router(host: &Host, front: &Front) -> Router {
-    let serving = Arc::new(Serving { host: host.clone(), front: front.clone() });
+    routes(Serving { host: host.clone(), front: front.clone(), gate: None })
+}
+
+/// Routes each operation between domains to its function; only who passes the
+/// gate may ask.
+pub fn internal_router(host: &Host, front: &Front, gate: Arc<dyn Gate>) -> Router {
+    routes(Serving { host: host.clone(), front: front.clone(), gate: Some(gate) })
+}
+
+fn routes(serving: Serving) -> Router {
+    let serving = Arc::new(serving);
+    let is_internal = serving.gate.is_some();
     let mut router = Router::new();
-    for served in host.functions() {
+    for served in serving.host.functions() {
         let Trigger::Http(operation) = &served.function.trigger else { continue };
-        if operation.route.is_internal() {
+        if operation.route.is_internal() != is_internal {
             continue;
         }
         let filter = match operation.route.method {
@@ -159,6 +180,10 @@ impl Serving {
         rate: Rate,
         allowance: &mut Option<Allowance>,
     ) -> Result<Origin, Refusal> {
+        if let Some(gate) = &self.gate {
+            let admitted = gate.admits(&parts.headers).await;
+            return if admitted { Ok(Origin::Platform) } else { Err(Refusal::of(UNAUTHENTICATED)) };
+        }
         let limits = self.front.limits.as_deref();
         if let Some(limits) = limits {
             allowed(limits.address(address(parts), rate), allowance)?;
@@ -293,10 +318,14 @@ fn limit_headers(headers: &mut HeaderMap, allowance: Allowance) {
 }
 
 /// What every request goes through before it's routed, and every answer after.
-async fn pass(State(front): State<Front>, mut request: Request, next: Next) -> Response {
-    let began = Instant::now();
+async fn pass(State(front): State<Front>, request: Request, next: Next) -> Response {
     let traceparent = request.headers().get("traceparent").and_then(|it| it.to_str().ok());
     let trace = Trace::continued(traceparent, &*front.ports.random);
+    trace.clone().within(pass_within(trace, request, next)).await
+}
+
+async fn pass_within(trace: Trace, mut request: Request, next: Next) -> Response {
+    let began = Instant::now();
     let language = language(request.headers());
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let mut response = if is_preflight(&method, request.headers()) {

@@ -31,6 +31,10 @@ pub trait Keyring: Send + Sync + 'static {
     async fn sign(&self, message: &[u8]) -> anyhow::Result<Vec<u8>>;
     /// The public keys, those included that no longer sign but may still be met.
     async fn public_keys(&self) -> anyhow::Result<Vec<PublicKey>>;
+    /// The public key with this id, if there's one.
+    async fn public_key(&self, kid: &str) -> anyhow::Result<Option<PublicKey>> {
+        Ok(self.public_keys().await?.into_iter().find(|key| key.kid == kid))
+    }
 }
 
 /// A public RSA key, as a JWK has it.
@@ -78,9 +82,23 @@ pub async fn sign(keyring: &dyn Keyring, claims: &Claims) -> anyhow::Result<Stri
 pub struct Verifier {
     keyring: Arc<dyn Keyring>,
     validation: Validation,
-    keys: RwLock<HashMap<String, Arc<DecodingKey>>>,
+    keys: RwLock<HashMap<String, Known>>,
     checked: Mutex<HashMap<[u8; 32], Arc<Claims>>>,
 }
+
+/// A public key, ready to check with.
+#[derive(Clone)]
+struct Known {
+    key: Arc<DecodingKey>,
+    learned_at: Timestamp,
+}
+
+/// How long a key is good without looking at the keyring again, in seconds: so
+/// long a key that was taken back may still be met.
+const LOOK_AGAIN: i64 = 300;
+
+/// The most keys that are remembered; there are two or three.
+const KEYS: usize = 64;
 
 /// The most tokens that are remembered: about 12 MiB of them.
 const REMEMBERED: usize = 32_768;
@@ -112,7 +130,7 @@ impl Verifier {
         let claims = if let Some(claims) = known {
             claims
         } else {
-            let claims = Arc::new(self.decode(token).await?);
+            let claims = Arc::new(self.decode(token, now).await?);
             self.remember(hash, claims.clone(), now);
             claims
         };
@@ -121,28 +139,37 @@ impl Verifier {
         (claims.exp > now && claims.iat <= now + 60).then_some(claims)
     }
 
-    async fn decode(&self, token: &str) -> Option<Claims> {
+    async fn decode(&self, token: &str, now: Timestamp) -> Option<Claims> {
         let header = jsonwebtoken::decode_header(token).ok()?;
-        let key = self.key(&header.kid?).await?;
+        let key = self.key(&header.kid?, now).await?;
         let decoded = jsonwebtoken::decode::<Claims>(token, &key, &self.validation).ok()?;
         Some(decoded.claims)
     }
 
-    async fn key(&self, kid: &str) -> Option<Arc<DecodingKey>> {
+    async fn key(&self, kid: &str, now: Timestamp) -> Option<Arc<DecodingKey>> {
         let known = self.keys.read().expect("no holder panics").get(kid).cloned();
-        if known.is_some() {
-            return known;
+        if let Some(known) = &known
+            && now < known.learned_at.plus_seconds(LOOK_AGAIN)
+        {
+            return Some(known.key.clone());
         }
         // A key that isn't known yet may be new; a foreign one costs a look at the keyring.
-        let public = self.keyring.public_keys().await.ok()?;
-        let parse = |key: &PublicKey| {
-            let parsed = DecodingKey::from_rsa_components(&key.n, &key.e).ok()?;
-            Some((key.kid.clone(), Arc::new(parsed)))
+        let public = match self.keyring.public_key(kid).await {
+            Ok(public) => public,
+            // Where the keys can't be had just now, the old one serves.
+            Err(_) => return known.map(|it| it.key),
         };
-        let keys: HashMap<_, _> = public.iter().filter_map(parse).collect();
-        let found = keys.get(kid).cloned();
-        *self.keys.write().expect("no holder panics") = keys;
-        found
+        let mut keys = self.keys.write().expect("no holder panics");
+        let Some(public) = public else {
+            keys.remove(kid);
+            return None;
+        };
+        let key = Arc::new(DecodingKey::from_rsa_components(&public.n, &public.e).ok()?);
+        if keys.len() >= KEYS {
+            keys.clear();
+        }
+        keys.insert(public.kid, Known { key: key.clone(), learned_at: now });
+        Some(key)
     }
 
     fn remember(&self, hash: [u8; 32], claims: Arc<Claims>, now: Timestamp) {

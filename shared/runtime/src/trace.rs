@@ -5,6 +5,11 @@ use std::fmt::Write as _;
 
 use crate::Random;
 
+tokio::task_local! {
+    /// The trace of what runs.
+    static CURRENT: Trace;
+}
+
 /// Where a request is in its trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trace {
@@ -22,6 +27,21 @@ impl Trace {
         let (trace_id, sampled) =
             traceparent.and_then(parse).unwrap_or_else(|| (hexadecimal(random, 16), false));
         Self { trace_id, span_id: hexadecimal(random, 8), sampled }
+    }
+
+    /// Runs something within the trace: what it tells the log belongs to it.
+    pub async fn within<F: Future>(self, run: F) -> F::Output {
+        CURRENT.scope(self, run).await
+    }
+
+    #[cfg(test)]
+    pub(crate) fn within_sync(self, run: impl FnOnce()) {
+        CURRENT.sync_scope(self, run);
+    }
+
+    /// Looks at the trace of what runs, if there's one.
+    pub fn with_current<T>(look: impl FnOnce(&Self) -> T) -> Option<T> {
+        CURRENT.try_with(look).ok()
     }
 
     /// The trace as a header's value.

@@ -44,7 +44,7 @@ pub fn manifest(domains: &[Domain]) -> Value {
 }
 
 /// The Cloud Run service of a function: `courses.list_sections` is `courses-list-sections`.
-fn service_name(id: &str) -> String {
+pub fn service_name(id: &str) -> String {
     let name = id.replace(['.', '_'], "-");
     assert!(name.len() <= NAME_MOST, "{name} is too long for a service's name");
     name

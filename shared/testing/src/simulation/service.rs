@@ -58,6 +58,7 @@ impl Served {
         for function in domain.functions {
             match function.trigger {
                 Trigger::Http(_) => operations.push(function.id),
+                Trigger::Schedule(it) if it.is_relay => {} // The simulated bus relays by itself.
                 Trigger::Schedule(_) => jobs.push(function.id),
                 Trigger::Event(event) => subscribers.push((event.kind, function.id)),
             }
