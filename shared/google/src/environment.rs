@@ -1,0 +1,307 @@
+//! The environment of a container: every setting, in one place, read once.
+
+use std::{fmt, net::SocketAddr};
+
+use base64::{
+    Engine,
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
+};
+
+use crate::{identity::SigningKey, peers::Peers};
+
+/// The settings of a container.
+///
+/// Cloud Run itself sets `PORT`, `K_SERVICE` and `K_REVISION`; the rest is set
+/// with the service.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    /// `PORT`: where to listen, on every address of the container.
+    pub port: u16,
+    /// `FUNCTION_TARGET`: the one function to serve; without it, all of the domain.
+    pub target: Option<String>,
+    /// `K_SERVICE`: the service's name, for the log.
+    pub service: Option<String>,
+    /// `K_REVISION`: its revision, for the log.
+    pub revision: Option<String>,
+    /// `GOOGLE_CLOUD_PROJECT`: the project that everything belongs to.
+    pub project: String,
+    /// `AULA_DATABASE`: the Firestore database; without it, the one named as the domain.
+    pub database: Option<String>,
+    /// `AULA_TOPICS_PREFIX`: what the names of topics begin with.
+    pub topics_prefix: String,
+    /// `AULA_PUBLIC_URL`: where people reach the platform; the issuer and the
+    /// audience of its access tokens.
+    pub public_url: String,
+    /// `AULA_JWKS_URL`: the keys that access tokens are checked with.
+    pub jwks_url: String,
+    /// `AULA_SECRET`: the platform's secret, 32 bytes in Base64.
+    pub secret: PlatformSecret,
+    /// `AULA_SIGNING_KEY`: what signs access tokens, where they are made.
+    pub signing_key: Option<SigningKey>,
+    /// `AULA_KMS_URL`: where Cloud KMS is.
+    pub kms_url: String,
+    /// `AULA_AUDIENCES`: the addresses by which the platform calls this service.
+    pub audiences: Vec<String>,
+    /// `AULA_CALLERS`: the service accounts of the functions that may call.
+    pub callers: Vec<String>,
+    /// `AULA_PUSH_ACCOUNT`: the service account that events are pushed by.
+    pub push_account: Option<String>,
+    /// `AULA_SCHEDULER_ACCOUNT`: the service account that jobs are run by.
+    pub scheduler_account: Option<String>,
+    /// `AULA_GOOGLE_JWKS_URL`: the keys that Google's ID tokens are checked with.
+    pub google_jwks_url: String,
+    /// `AULA_BEHIND_IAM`: whether Cloud Run lets in only whom IAM allows. Then it
+    /// has checked the signature of a caller's token, and takes it away.
+    pub behind_iam: bool,
+    /// `AULA_UNSIGNED_PUSH`: whether events and jobs come without a token, as
+    /// the emulators send them. It's refused on Cloud Run.
+    pub unsigned_push: bool,
+    /// `AULA_PEERS`: where the other domains are.
+    pub peers: Peers,
+    /// `AULA_ADMIN_EMAIL`: who registers with this address is an admin.
+    pub admin_email: Option<String>,
+    /// `GCE_METADATA_HOST`: where the metadata server is.
+    pub metadata_host: String,
+    /// `FIRESTORE_EMULATOR_HOST`: the emulator to use instead of Firestore.
+    pub firestore_emulator: Option<String>,
+    /// `PUBSUB_EMULATOR_HOST`: the emulator to use instead of Pub/Sub.
+    pub pubsub_emulator: Option<String>,
+}
+
+/// The platform's secret, which no log ever shows.
+#[derive(Clone)]
+pub struct PlatformSecret(pub(crate) [u8; 32]);
+
+impl fmt::Debug for PlatformSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PlatformSecret(…)")
+    }
+}
+
+/// Everything that is wrong with an environment, each thing with its variable.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Faults(Vec<String>);
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the environment isn't right:")?;
+        self.0.iter().try_for_each(|fault| write!(f, "\n  {fault}"))
+    }
+}
+
+impl std::error::Error for Faults {}
+
+impl Environment {
+    /// The process's own.
+    #[expect(clippy::disallowed_methods, reason = "this is the door")]
+    pub fn of_process() -> Result<Self, Faults> {
+        Self::read(|name| std::env::var(name).ok())
+    }
+
+    /// Reads the settings by their variables' names.
+    pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, Faults> {
+        let mut reading = Reading { get, faults: Vec::new() };
+        let public_url = reading.url("AULA_PUBLIC_URL", None);
+        let jwks_url = format!("{public_url}/.well-known/jwks.json");
+        let environment = Self {
+            port: reading.parsed("PORT", "a port", |it| it.parse().ok()).unwrap_or(8080),
+            target: reading.text("FUNCTION_TARGET"),
+            service: reading.text("K_SERVICE"),
+            revision: reading.text("K_REVISION"),
+            project: reading.required("GOOGLE_CLOUD_PROJECT"),
+            database: reading.text("AULA_DATABASE"),
+            topics_prefix: reading.text("AULA_TOPICS_PREFIX").unwrap_or_default(),
+            jwks_url: reading.url("AULA_JWKS_URL", Some(&jwks_url)),
+            public_url,
+            secret: reading.secret("AULA_SECRET"),
+            signing_key: reading.parsed(
+                "AULA_SIGNING_KEY",
+                "versions of a key of Cloud KMS, a file or PEM",
+                SigningKey::parse,
+            ),
+            kms_url: reading.url("AULA_KMS_URL", Some("https://cloudkms.googleapis.com")),
+            audiences: reading.list("AULA_AUDIENCES"),
+            callers: reading.list("AULA_CALLERS"),
+            push_account: reading.text("AULA_PUSH_ACCOUNT"),
+            scheduler_account: reading.text("AULA_SCHEDULER_ACCOUNT"),
+            google_jwks_url: reading
+                .url("AULA_GOOGLE_JWKS_URL", Some("https://www.googleapis.com/oauth2/v3/certs")),
+            behind_iam: reading.yes_or_no("AULA_BEHIND_IAM"),
+            unsigned_push: reading.yes_or_no("AULA_UNSIGNED_PUSH"),
+            peers: reading
+                .parsed("AULA_PEERS", "name=https://…, separated by commas", Peers::parse)
+                .unwrap_or_default(),
+            admin_email: reading.text("AULA_ADMIN_EMAIL"),
+            metadata_host: reading
+                .text("GCE_METADATA_HOST")
+                .unwrap_or_else(|| "metadata.google.internal".to_owned()),
+            firestore_emulator: reading.address("FIRESTORE_EMULATOR_HOST"),
+            pubsub_emulator: reading.address("PUBSUB_EMULATOR_HOST"),
+        };
+        if environment.unsigned_push && environment.service.is_some() {
+            reading.fault("AULA_UNSIGNED_PUSH", "is for emulators, and this is Cloud Run");
+        }
+        if reading.faults.is_empty() { Ok(environment) } else { Err(Faults(reading.faults)) }
+    }
+
+    /// Where to listen.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from(([0, 0, 0, 0], self.port))
+    }
+}
+
+/// Settings while they are read, and what was wrong so far.
+struct Reading<F> {
+    get: F,
+    faults: Vec<String>,
+}
+
+impl<F: Fn(&str) -> Option<String>> Reading<F> {
+    fn fault(&mut self, name: &str, what: &str) {
+        self.faults.push(format!("{name} {what}"));
+    }
+
+    /// What is set to nothing isn't set.
+    fn text(&self, name: &str) -> Option<String> {
+        (self.get)(name).filter(|it| !it.trim().is_empty())
+    }
+
+    fn required(&mut self, name: &str) -> String {
+        self.text(name).unwrap_or_else(|| {
+            self.fault(name, "isn't set");
+            String::new()
+        })
+    }
+
+    fn parsed<T>(
+        &mut self,
+        name: &str,
+        what: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        let text = self.text(name)?;
+        let parsed = parse(&text);
+        if parsed.is_none() {
+            // The value itself may be a secret.
+            self.fault(name, &format!("isn't {what}"));
+        }
+        parsed
+    }
+
+    fn url(&mut self, name: &str, otherwise: Option<&str>) -> String {
+        let Some(text) = self.text(name).or(otherwise.map(str::to_owned)) else {
+            return self.required(name);
+        };
+        let url = text.trim_end_matches('/');
+        let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+        if host.is_none_or(str::is_empty) && self.text(name).is_some() {
+            self.fault(name, "isn't http:// or https:// and a host");
+        }
+        url.to_owned()
+    }
+
+    fn address(&mut self, name: &str) -> Option<String> {
+        self.parsed(name, "host:port", |it| {
+            let (host, port) = it.rsplit_once(':')?;
+            (!host.is_empty() && port.parse::<u16>().is_ok()).then(|| it.to_owned())
+        })
+    }
+
+    fn list(&self, name: &str) -> Vec<String> {
+        let text = self.text(name).unwrap_or_default();
+        let items = text.split(',').map(str::trim).filter(|it| !it.is_empty());
+        items.map(str::to_owned).collect()
+    }
+
+    fn yes_or_no(&mut self, name: &str) -> bool {
+        let read = |it: &str| match it {
+            "true" | "1" => Some(true),
+            "false" | "0" => Some(false),
+            _ => None,
+        };
+        self.parsed(name, "true or false", read).unwrap_or(false)
+    }
+
+    fn secret(&mut self, name: &str) -> PlatformSecret {
+        let text = self.required(name);
+        let text = text.trim();
+        let bytes = BASE64_STANDARD.decode(text);
+        let bytes = bytes.or_else(|_| BASE64_URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')));
+        let secret = bytes.ok().and_then(|it| <[u8; 32]>::try_from(it).ok());
+        if secret.is_none() && !text.is_empty() {
+            self.fault(name, "isn't 32 bytes in Base64");
+        }
+        PlatformSecret(secret.unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+    fn read(set: &[(&str, &str)]) -> Result<Environment, Faults> {
+        let find = |name: &str| set.iter().find(|(key, _)| *key == name);
+        Environment::read(|name| find(name).map(|(_, value)| (*value).to_owned()))
+    }
+
+    #[test]
+    fn four_settings_are_enough() {
+        let environment = read(&[
+            ("GOOGLE_CLOUD_PROJECT", "aula-test"),
+            ("AULA_PUBLIC_URL", "https://aula.example/"),
+            ("AULA_SECRET", SECRET),
+            ("FUNCTION_TARGET", ""),
+        ]);
+        let environment = environment.unwrap();
+        assert_eq!((environment.port, environment.target), (8080, None));
+        assert_eq!(environment.public_url, "https://aula.example");
+        assert_eq!(environment.jwks_url, "https://aula.example/.well-known/jwks.json");
+        assert_eq!(environment.secret.0[31], 31);
+        assert!(!environment.behind_iam);
+    }
+
+    #[test]
+    fn every_fault_is_told_at_once_and_names_its_variable() {
+        let faults = read(&[
+            ("PORT", "70000"),
+            ("AULA_PUBLIC_URL", "aula.example"),
+            ("AULA_SECRET", "dG9vIHNob3J0"),
+            ("AULA_BEHIND_IAM", "perhaps"),
+            ("AULA_UNSIGNED_PUSH", "true"),
+            ("K_SERVICE", "courses"),
+            ("AULA_PEERS", "identity"),
+            ("AULA_SIGNING_KEY", "hunter2"),
+            ("PUBSUB_EMULATOR_HOST", "localhost"),
+        ]);
+        let told = faults.unwrap_err().to_string();
+        let names = [
+            "PORT",
+            "GOOGLE_CLOUD_PROJECT",
+            "AULA_PUBLIC_URL",
+            "AULA_SECRET",
+            "AULA_BEHIND_IAM",
+            "AULA_UNSIGNED_PUSH",
+            "AULA_PEERS",
+            "AULA_SIGNING_KEY",
+            "PUBSUB_EMULATOR_HOST",
+        ];
+        for name in names {
+            assert!(told.lines().any(|it| it.trim_start().starts_with(name)), "{name}: {told}");
+        }
+        assert_eq!(told.lines().count(), names.len() + 1, "{told}");
+        assert!(!told.contains("hunter2") && !told.contains("dG9v"), "{told}");
+    }
+
+    #[test]
+    fn a_secret_is_not_shown() {
+        let set = [
+            ("GOOGLE_CLOUD_PROJECT", "p"),
+            ("AULA_PUBLIC_URL", "https://a.example"),
+            ("AULA_SECRET", SECRET),
+        ];
+        let shown = format!("{:?}", read(&set).unwrap());
+        assert!(shown.contains("PlatformSecret(…)"), "{shown}");
+    }
+}

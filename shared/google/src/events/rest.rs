@@ -1,0 +1,38 @@
+//! Pub/Sub over REST, for the few things that people ask of it: pulling by hand
+//! must be one call after the other, not a stream.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context as _, ensure};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{Http, identity::Metadata};
+
+/// Pub/Sub, or its emulator.
+pub(super) struct Rest {
+    pub base: String,
+    pub http: Arc<Http>,
+    /// Nothing, for an emulator.
+    pub metadata: Option<Arc<Metadata>>,
+}
+
+impl Rest {
+    /// Does something to a resource.
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        resource: &str,
+        verb: &str,
+        body: &(impl Serialize + Sync),
+    ) -> anyhow::Result<T> {
+        let url = format!("{}/v1/{resource}:{verb}", self.base);
+        let mut request = self.http.client(&url)?.post(&url).json(body);
+        request = request.timeout(Duration::from_secs(30));
+        if let Some(metadata) = &self.metadata {
+            request = request.bearer_auth(metadata.access_token().await?);
+        }
+        let response = request.send().await.with_context(|| url.clone())?;
+        let status = response.status();
+        ensure!(status.is_success(), "{url} answered {status}");
+        Ok(response.json().await?)
+    }
+}

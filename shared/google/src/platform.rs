@@ -1,0 +1,224 @@
+//! A domain on Google's engines: its ports, and what serves it.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use anyhow::{bail, ensure};
+use async_trait::async_trait;
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    middleware::map_request,
+    routing::get,
+};
+use runtime::{
+    Access, Clock, Domain, Front, Host, Mail, Ports, Random, Secret, Settings, Store, SystemClock,
+    SystemRandom,
+    mail::{MailError, Message, Taken},
+    token::Verifier,
+};
+
+use crate::{
+    CloudKeyring, Environment, GoogleTokens, Http, KeySet, Metadata, Names, PubSubBus,
+    ServiceClient,
+    events::{self, Receiver},
+    identity::{Callers, bears_googles},
+};
+
+/// A domain on Google's engines. Nothing is connected before it's needed.
+pub struct Platform {
+    host: Host,
+    front: Front,
+    tokens: Arc<GoogleTokens>,
+    environment: Environment,
+    draining: Arc<AtomicBool>,
+}
+
+impl Platform {
+    /// A domain, set up as the environment says.
+    pub fn new(environment: Environment, domain: Domain) -> anyhow::Result<Self> {
+        let store = crate::store(&environment, &domain);
+        Self::on(environment, domain, store)
+    }
+
+    /// The same, on a store.
+    pub fn on(
+        environment: Environment,
+        domain: Domain,
+        store: Arc<dyn Store>,
+    ) -> anyhow::Result<Self> {
+        let target = environment.target.as_deref();
+        let ids = || domain.functions.iter().map(|it| it.id.as_str());
+        if let Some(target) = target.filter(|it| !ids().any(|id| id == *it)) {
+            let there: Vec<_> = ids().collect();
+            bail!(
+                "FUNCTION_TARGET is {target}, and {} has no such function; it has {}",
+                domain.name,
+                there.join(", ")
+            );
+        }
+        let served = domain.functions.iter().filter(|it| target.is_none_or(|id| it.id == id));
+        let calls_itself = served.clone().any(|it| it.access == Access::System);
+        ensure!(
+            !calls_itself || environment.unsigned_push || !environment.audiences.is_empty(),
+            "AULA_AUDIENCES isn't set: the platform couldn't call this service"
+        );
+
+        let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) =
+            (Arc::new(SystemClock), Arc::new(SystemRandom));
+        let http = Arc::<Http>::default();
+        let metadata = Metadata::at(&environment.metadata_host, http.clone(), clock.clone());
+        let metadata = Arc::new(metadata);
+        let keys_at = |url: &str| KeySet::at(url.to_owned(), http.clone(), clock.clone());
+        let keyring = match environment.signing_key.clone() {
+            Some(key) => {
+                CloudKeyring::signing(key, &environment.kms_url, http.clone(), metadata.clone())
+            }
+            None => CloudKeyring::checking(keys_at(&environment.jwks_url)),
+        };
+        let keyring = Arc::new(keyring);
+        let tokens = Arc::new(GoogleTokens::new(
+            keys_at(&environment.google_jwks_url),
+            clock.clone(),
+            environment.audiences.clone(),
+            environment.behind_iam,
+        ));
+        let names = Names::new(&environment.project, &environment.topics_prefix);
+        let peers = environment.peers.clone();
+        let client = ServiceClient::new(peers, http, metadata, clock.clone(), random.clone());
+        let bus = PubSubBus::new(names, environment.pubsub_emulator.clone(), store.clone());
+        let ports = Arc::new(Ports {
+            store,
+            client: Arc::new(client),
+            bus: Arc::new(bus),
+            mail: Arc::new(NoMail),
+            verifier: Arc::new(Verifier::new(keyring.clone(), &environment.public_url)),
+            keyring,
+            clock,
+            random,
+            secret: Arc::new(Secret::new(&environment.secret.0)),
+            settings: Arc::new(Settings {
+                public_url: environment.public_url.clone(),
+                admin_email: environment.admin_email.clone(),
+            }),
+        });
+        let host = Host::new(vec![(domain, ports.clone())], environment.target.as_deref());
+        // How often one may ask, no instance of many can count.
+        let front = Front { limits: None, ports };
+        Ok(Self { host, front, tokens, environment, draining: Arc::default() })
+    }
+
+    /// The functions.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// What answers a container's requests.
+    pub fn router(&self) -> Router {
+        let environment = &self.environment;
+        let gate = |accounts: Vec<String>| Callers::new(self.tokens.clone(), accounts);
+        let domains = Arc::new(gate(environment.callers.clone()));
+        let open = environment.unsigned_push;
+        let subscriptions = gate(environment.push_account.iter().cloned().collect());
+        let scheduler = gate(environment.scheduler_account.iter().cloned().collect());
+        let receiver = Receiver {
+            host: self.host.clone(),
+            subscriptions: Arc::new(subscriptions.or_anyone(open)),
+            scheduler: Arc::new(scheduler.or_anyone(open)),
+        };
+        let public = runtime::router(&self.host, &self.front)
+            .layer(map_request(async |request| without_googles_token(request)));
+        let api = public.merge(runtime::internal_router(&self.host, &self.front, domains));
+        runtime::with_front(api, &self.front)
+            .merge(events::router(receiver))
+            .layer(map_request(async |request| with_traceparent(request)))
+            .merge(health(self.draining.clone()))
+    }
+
+    /// From now on it isn't ready for more.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+}
+
+/// `GET /health/live` and `GET /health/ready`, which depend on nothing: an
+/// instance whose store can't be reached isn't mended by another one.
+fn health(draining: Arc<AtomicBool>) -> Router {
+    let ready = async |State(draining): State<Arc<AtomicBool>>| {
+        if draining.load(Ordering::Relaxed) {
+            StatusCode::SERVICE_UNAVAILABLE
+        } else {
+            StatusCode::OK
+        }
+    };
+    Router::new()
+        .route("/health/live", get(async || StatusCode::OK))
+        .route("/health/ready", get(ready))
+        .with_state(draining)
+}
+
+/// Takes Google's token out of a request for a public operation: whoever calls a
+/// service behind IAM shows one, and API Gateway puts the user's own elsewhere.
+fn without_googles_token(mut request: Request) -> Request {
+    let headers = request.headers_mut();
+    if !headers.contains_key("x-forwarded-authorization") && bears_googles(headers) {
+        headers.remove(header::AUTHORIZATION);
+    }
+    request
+}
+
+/// Goes on with the trace of Google's front ends, where nobody told another.
+fn with_traceparent(mut request: Request) -> Request {
+    const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+    let headers = request.headers_mut();
+    if headers.contains_key(TRACEPARENT) {
+        return request;
+    }
+    let context = headers.get("x-cloud-trace-context").and_then(|it| it.to_str().ok());
+    if let Some(traceparent) = context.and_then(traceparent)
+        && let Ok(traceparent) = HeaderValue::from_str(&traceparent)
+    {
+        headers.insert(TRACEPARENT, traceparent);
+    }
+    request
+}
+
+/// A `X-Cloud-Trace-Context`, `TRACE/SPAN;o=SAMPLED`, as a `traceparent`.
+fn traceparent(context: &str) -> Option<String> {
+    let (ids, options) = context.split_once(';').unwrap_or((context, ""));
+    let (trace, span) = ids.split_once('/')?;
+    let span: u64 = span.parse().ok()?;
+    let sampled = u8::from(options == "o=1");
+    Some(format!("00-{}-{span:016x}-{sampled:02x}", trace.to_ascii_lowercase()))
+}
+
+/// No provider of mail is set up.
+struct NoMail;
+
+#[async_trait]
+impl Mail for NoMail {
+    async fn send(&self, _: &Message) -> Result<(), MailError> {
+        Err(MailError::Unavailable("no provider of mail is set up".to_owned()))
+    }
+
+    async fn taken(&self, _: &str) -> anyhow::Result<Taken> {
+        Ok(Taken::CannotTell)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn googles_trace_is_a_traceparent() {
+        let id = "4bf92f3577b34da6a3ce929d0e0e4736";
+        let told = traceparent(&format!("{id}/67667974448284343;o=1")).unwrap();
+        assert_eq!(told, format!("00-{id}-00f067aa0ba902b7-01"));
+        assert_eq!(traceparent(id), None);
+        assert_eq!(traceparent(&format!("{id}/x")), None);
+    }
+}
