@@ -7,6 +7,8 @@ use base64::{
     prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
 };
 
+use runtime::{Access, Domain};
+
 use crate::{identity::SigningKey, peers::Peers};
 
 /// The settings of a container.
@@ -94,12 +96,12 @@ impl std::error::Error for Faults {}
 impl Environment {
     /// The process's own.
     #[expect(clippy::disallowed_methods, reason = "this is the door")]
-    pub fn of_process() -> Result<Self, Faults> {
-        Self::read(|name| std::env::var(name).ok())
+    pub fn of_process(domain: &Domain) -> Result<Self, Faults> {
+        Self::read(domain, |name| std::env::var(name).ok())
     }
 
-    /// Reads the settings by their variables' names.
-    pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, Faults> {
+    /// Reads the settings of a domain's container by their variables' names.
+    pub fn read(domain: &Domain, get: impl Fn(&str) -> Option<String>) -> Result<Self, Faults> {
         let mut reading = Reading { get, faults: Vec::new() };
         let public_url = reading.url("AULA_PUBLIC_URL", None);
         let jwks_url = format!("{public_url}/.well-known/jwks.json");
@@ -141,7 +143,26 @@ impl Environment {
         if environment.unsigned_push && environment.service.is_some() {
             reading.fault("AULA_UNSIGNED_PUSH", "is for emulators, and this is Cloud Run");
         }
+        environment.fit(domain, &mut reading.faults);
         if reading.faults.is_empty() { Ok(environment) } else { Err(Faults(reading.faults)) }
+    }
+
+    /// Notes what isn't right for a domain.
+    fn fit(&self, domain: &Domain, faults: &mut Vec<String>) {
+        let target = self.target.as_deref();
+        let all = || domain.functions.iter();
+        let served = || all().filter(|it| target.is_none_or(|target| it.id == target));
+        if let Some(target) = target.filter(|_| served().next().is_none()) {
+            let there: Vec<_> = all().map(|it| it.id.as_str()).collect();
+            let (name, there) = (domain.name, there.join(", "));
+            faults.push(format!(
+                "FUNCTION_TARGET is {target}, which isn't in {name}; it has: {there}"
+            ));
+        }
+        let is_called = served().any(|it| it.access == Access::System);
+        if is_called && self.audiences.is_empty() && !self.unsigned_push {
+            faults.push("AULA_AUDIENCES isn't set: the platform couldn't call this".to_owned());
+        }
     }
 
     /// Where to listen.
@@ -237,21 +258,25 @@ impl<F: Fn(&str) -> Option<String>> Reading<F> {
 
 #[cfg(test)]
 mod tests {
+    use runtime::conformance;
+
     use super::*;
 
     const SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
     fn read(set: &[(&str, &str)]) -> Result<Environment, Faults> {
         let find = |name: &str| set.iter().find(|(key, _)| *key == name);
-        Environment::read(|name| find(name).map(|(_, value)| (*value).to_owned()))
+        let domain = conformance::bus::letters();
+        Environment::read(&domain, |name| find(name).map(|(_, value)| (*value).to_owned()))
     }
 
     #[test]
-    fn four_settings_are_enough() {
+    fn five_settings_are_enough() {
         let environment = read(&[
             ("GOOGLE_CLOUD_PROJECT", "aula-test"),
             ("AULA_PUBLIC_URL", "https://aula.example/"),
             ("AULA_SECRET", SECRET),
+            ("AULA_AUDIENCES", "https://letters.example, https://other.example"),
             ("FUNCTION_TARGET", ""),
         ]);
         let environment = environment.unwrap();
@@ -259,6 +284,7 @@ mod tests {
         assert_eq!(environment.public_url, "https://aula.example");
         assert_eq!(environment.jwks_url, "https://aula.example/.well-known/jwks.json");
         assert_eq!(environment.secret.0[31], 31);
+        assert_eq!(environment.audiences, ["https://letters.example", "https://other.example"]);
         assert!(!environment.behind_iam);
     }
 
@@ -274,6 +300,7 @@ mod tests {
             ("AULA_PEERS", "identity"),
             ("AULA_SIGNING_KEY", "hunter2"),
             ("PUBSUB_EMULATOR_HOST", "localhost"),
+            ("FUNCTION_TARGET", "letters.burn"),
         ]);
         let told = faults.unwrap_err().to_string();
         let names = [
@@ -286,11 +313,13 @@ mod tests {
             "AULA_PEERS",
             "AULA_SIGNING_KEY",
             "PUBSUB_EMULATOR_HOST",
+            "FUNCTION_TARGET",
         ];
         for name in names {
             assert!(told.lines().any(|it| it.trim_start().starts_with(name)), "{name}: {told}");
         }
         assert_eq!(told.lines().count(), names.len() + 1, "{told}");
+        assert!(told.contains("letters.on_letters_sent, letters.on_letters_read"), "{told}");
         assert!(!told.contains("hunter2") && !told.contains("dG9v"), "{told}");
     }
 
@@ -300,6 +329,7 @@ mod tests {
             ("GOOGLE_CLOUD_PROJECT", "p"),
             ("AULA_PUBLIC_URL", "https://a.example"),
             ("AULA_SECRET", SECRET),
+            ("AULA_AUDIENCES", "https://letters.example"),
         ];
         let shown = format!("{:?}", read(&set).unwrap());
         assert!(shown.contains("PlatformSecret(…)"), "{shown}");

@@ -18,7 +18,7 @@ use runtime::{Conflict, Domain, Key, Query, Record, Rows, Store, Write};
 
 pub use client::ServiceClient;
 pub use environment::{Environment, Faults, PlatformSecret};
-pub use events::{DeadLetter, DeadLetters, Names, PubSubBus};
+pub use events::{DeadLetter, DeadLetters, Names, PubSubBus, lay_out};
 pub use http::Http;
 pub use identity::{Callers, CloudKeyring, GoogleTokens, KeySet, Metadata, SigningKey};
 pub use peers::Peers;

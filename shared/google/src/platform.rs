@@ -5,7 +5,6 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use anyhow::{bail, ensure};
 use async_trait::async_trait;
 use axum::{
     Router,
@@ -15,7 +14,7 @@ use axum::{
     routing::get,
 };
 use runtime::{
-    Access, Clock, Domain, Front, Host, Mail, Ports, Random, Secret, Settings, Store, SystemClock,
+    Clock, Domain, Front, Host, Mail, Ports, Random, Secret, Settings, Store, SystemClock,
     SystemRandom,
     mail::{MailError, Message, Taken},
     token::Verifier,
@@ -39,34 +38,13 @@ pub struct Platform {
 
 impl Platform {
     /// A domain, set up as the environment says.
-    pub fn new(environment: Environment, domain: Domain) -> anyhow::Result<Self> {
+    pub fn new(environment: Environment, domain: Domain) -> Self {
         let store = crate::store(&environment, &domain);
         Self::on(environment, domain, store)
     }
 
     /// The same, on a store.
-    pub fn on(
-        environment: Environment,
-        domain: Domain,
-        store: Arc<dyn Store>,
-    ) -> anyhow::Result<Self> {
-        let target = environment.target.as_deref();
-        let ids = || domain.functions.iter().map(|it| it.id.as_str());
-        if let Some(target) = target.filter(|it| !ids().any(|id| id == *it)) {
-            let there: Vec<_> = ids().collect();
-            bail!(
-                "FUNCTION_TARGET is {target}, and {} has no such function; it has {}",
-                domain.name,
-                there.join(", ")
-            );
-        }
-        let served = domain.functions.iter().filter(|it| target.is_none_or(|id| it.id == id));
-        let calls_itself = served.clone().any(|it| it.access == Access::System);
-        ensure!(
-            !calls_itself || environment.unsigned_push || !environment.audiences.is_empty(),
-            "AULA_AUDIENCES isn't set: the platform couldn't call this service"
-        );
-
+    pub fn on(environment: Environment, domain: Domain, store: Arc<dyn Store>) -> Self {
         let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) =
             (Arc::new(SystemClock), Arc::new(SystemRandom));
         let http = Arc::<Http>::default();
@@ -108,7 +86,7 @@ impl Platform {
         let host = Host::new(vec![(domain, ports.clone())], environment.target.as_deref());
         // How often one may ask, no instance of many can count.
         let front = Front { limits: None, ports };
-        Ok(Self { host, front, tokens, environment, draining: Arc::default() })
+        Self { host, front, tokens, environment, draining: Arc::default() }
     }
 
     /// The functions.

@@ -21,7 +21,8 @@ const OURS: Worth = Worth::of(&["google", "identity", "courses", "enrollments", 
 /// container of Cloud Run, until the process is told to stop.
 pub fn run(domain: fn() -> Domain) -> ExitCode {
     let lines = Lines::at_once(Box::new(io::stdout()));
-    let environment = match Environment::of_process() {
+    let domain = domain();
+    let environment = match Environment::of_process(&domain) {
         Ok(environment) => environment,
         Err(faults) => {
             start_log(lines, Speaker::default());
@@ -47,7 +48,7 @@ fn start_log(lines: Lines, speaker: Speaker) {
     let _ = registry().with(log.with_filter(OURS)).try_init();
 }
 
-fn serve(environment: Environment, domain: fn() -> Domain) -> anyhow::Result<()> {
+fn serve(environment: Environment, domain: Domain) -> anyhow::Result<()> {
     let address = environment.address();
     // First of all: whoever connects from now on only waits a moment.
     let listener = TcpListener::bind(address).with_context(|| format!("PORT: {address}"))?;
@@ -55,7 +56,7 @@ fn serve(environment: Environment, domain: fn() -> Domain) -> anyhow::Result<()>
     // One thread: an instance has one processor, and what takes long has its own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let platform = Platform::new(environment, domain())?;
+        let platform = Platform::new(environment, domain);
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);

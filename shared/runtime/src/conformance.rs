@@ -5,6 +5,7 @@
 //! hands over their names, so that none is forgotten. What runs on a laptop
 //! tells the truth about the cloud because both keep these.
 
+pub mod bus;
 mod commits;
 mod documents;
 mod pages;

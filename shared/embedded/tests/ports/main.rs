@@ -1,6 +1,7 @@
 //! The ports of one process, with two small domains on them.
 
 mod bus;
+mod carried;
 mod client;
 mod clockwork;
 mod keyring;

@@ -3,6 +3,7 @@
 
 mod bus;
 mod dead_letters;
+mod layout;
 mod message;
 mod push;
 mod rest;
@@ -10,6 +11,7 @@ mod rest;
 pub use self::{
     bus::PubSubBus,
     dead_letters::{DeadLetter, DeadLetters},
+    layout::lay_out,
     message::Names,
 };
 pub(crate) use push::{Receiver, router};

@@ -17,6 +17,21 @@ pub(super) struct Rest {
 }
 
 impl Rest {
+    /// An emulator.
+    pub fn on_emulator(host: &str) -> Self {
+        Self { base: format!("http://{host}"), http: Arc::default(), metadata: None }
+    }
+
+    /// Makes a resource, unless it's there.
+    pub async fn put(&self, resource: &str, body: &(impl Serialize + Sync)) -> anyhow::Result<()> {
+        let url = format!("{}/v1/{resource}", self.base);
+        let request = self.http.client(&url)?.put(&url).json(body);
+        let status = request.send().await.with_context(|| url.clone())?.status();
+        let is_there = status == http::StatusCode::CONFLICT;
+        ensure!(status.is_success() || is_there, "{url} answered {status}");
+        Ok(())
+    }
+
     /// Does something to a resource.
     pub async fn post<T: DeserializeOwned>(
         &self,

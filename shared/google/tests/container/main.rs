@@ -1,0 +1,9 @@
+//! A domain as a container: events over the Pub/Sub emulator, and who may call,
+//! against a local stand-in for what Google knows.
+
+mod bus;
+mod google;
+mod keys;
+mod peers;
+mod push;
+mod serving;
