@@ -18,6 +18,7 @@ use peer::Peer;
 use platform::Platform;
 
 mod aula;
+mod cold;
 mod http;
 mod load;
 mod machine;
@@ -41,6 +42,9 @@ pub fn run(options: &Options, mint: &Mint) -> Result<()> {
     if options.help {
         println!("{USAGE}");
         return Ok(());
+    }
+    if options.cold {
+        return cold::run(options);
     }
     let workspace = Workspace::find()?;
     let binary = match &options.server {
@@ -72,7 +76,9 @@ fn find_peer(options: &Options, workspace: &Workspace, scratch: &Path) -> Option
 
 fn measure(platforms: &[&dyn Platform], options: &Options, folder: &Path) -> Result<()> {
     let markdown = options.markdown;
-    let beginnings = if options.rush { Vec::new() } else { scenarios::begin(platforms)? };
+    let launches: Vec<_> = platforms.iter().map(|it| || it.launch()).collect();
+    let launches: Vec<_> = launches.iter().map(|it| it as &dyn Fn() -> _).collect();
+    let beginnings = if options.rush { Vec::new() } else { scenarios::begin(&launches)? };
     let runs = scenarios::run_all(platforms, options, folder)?;
     println!("{}", conditions(options)?);
     if !beginnings.is_empty() {

@@ -6,9 +6,10 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 /// How the benchmark is called.
 pub const USAGE: &str = "\
-usage: cargo xtask bench [rush] [options]
+usage: cargo xtask bench [rush | cold] [options]
 
   rush               only the race for seats
+  cold               how a container begins: the binary of courses, as its image has it
   --connections N    connections of the fast scenarios and of the race (64)
   --people N         people in the race (2000)
   --seats N          seats that they race for (500)
@@ -21,11 +22,14 @@ usage: cargo xtask bench [rush] [options]
 
 /// What to measure, and how much of it.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a word of the command line")]
 pub struct Options {
     /// Only to be told how the benchmark is called.
     pub help: bool,
     /// Only the race for seats.
     pub rush: bool,
+    /// How a container begins, and nothing else.
+    pub cold: bool,
     /// Connections of the fast scenarios and of the race.
     pub connections: usize,
     /// People in the race.
@@ -49,6 +53,7 @@ impl Default for Options {
         Self {
             help: false,
             rush: false,
+            cold: false,
             connections: 64,
             people: 2_000,
             seats: 500,
@@ -71,6 +76,7 @@ impl Options {
                 || arguments.next().with_context(|| format!("{argument} takes a value"));
             match argument.as_str() {
                 "rush" => options.rush = true,
+                "cold" => options.cold = true,
                 "--connections" => options.connections = number(&argument, &value()?)?,
                 "--people" => options.people = number(&argument, &value()?)?,
                 "--seats" => options.seats = number(&argument, &value()?)?,

@@ -190,6 +190,46 @@ pub fn targets(markdown: bool, beginnings: &[Beginning], runs: &[Run]) -> Table 
             Scenario::Race | Scenario::Refusals => targets.extend(race_targets(run)),
         }
     }
+    table_of(markdown, targets)
+}
+
+/// Whether a container, which comes before the peer, begins as it is promised to.
+pub fn cold_targets(markdown: bool, beginnings: &[Beginning], size: u64) -> Table {
+    let megabytes = format!("{}.{:02} MB", size / 1_000_000, size % 1_000_000 / 10_000);
+    let mut targets = vec![Target {
+        promise: "size: at most 8 MB".to_owned(),
+        measured: megabytes,
+        met: Some(size <= 8_000_000),
+    }];
+    if let Some(container) = beginnings.first() {
+        targets.push(Target {
+            promise: "first 200: at most 5 ms".to_owned(),
+            measured: format!("{} ms", milliseconds(container.start)),
+            met: Some(container.start <= Duration::from_millis(5)),
+        });
+        targets.push(Target {
+            promise: "idle: at most 6 MiB".to_owned(),
+            measured: format!("{} MiB", mebibytes(container.idle_memory)),
+            met: Some(container.idle_memory <= 6 * 1024),
+        });
+    }
+    if let [container, peer, ..] = beginnings {
+        targets.push(Target {
+            promise: "first 200: a hundred times as fast as the peer".to_owned(),
+            measured: ratio(peer.start, Some(container.start)),
+            met: Some(peer.start >= container.start * 100),
+        });
+        let memory = container.idle_memory.max(1);
+        targets.push(Target {
+            promise: "idle: a tenth of the peer's".to_owned(),
+            measured: format!("{:.1}x", f64::from(peer.idle_memory) / f64::from(memory)),
+            met: Some(peer.idle_memory >= memory.saturating_mul(10)),
+        });
+    }
+    table_of(markdown, targets)
+}
+
+fn table_of(markdown: bool, targets: Vec<Target>) -> Table {
     let mut table = Table::new(markdown, &["target", "measured", "met"]);
     for Target { promise, measured, met } in targets {
         let met = met.map_or("n/a", |met| if met { "yes" } else { "NO" });

@@ -164,18 +164,18 @@ impl Race {
     }
 }
 
-/// Starts every platform in turn, again and again.
-pub fn begin(platforms: &[&dyn Platform]) -> Result<Vec<Beginning>> {
-    let mut starts = vec![Vec::new(); platforms.len()];
+/// Starts every server in turn, again and again.
+pub fn begin(launches: &[&dyn Fn() -> Result<Server>]) -> Result<Vec<Beginning>> {
+    let mut starts = vec![Vec::new(); launches.len()];
     for _ in 0..STARTS {
-        for (platform, starts) in platforms.iter().zip(&mut starts) {
-            let server = platform.launch()?;
+        for (launch, starts) in launches.iter().zip(&mut starts) {
+            let server = launch()?;
             starts.push((server.start, server.start_cpu));
             server.stop()?;
         }
     }
-    let begin = |(platform, starts): (&&dyn Platform, Vec<_>)| {
-        let server = platform.launch()?;
+    let begin = |(launch, starts): (&&dyn Fn() -> Result<Server>, Vec<_>)| {
+        let server = launch()?;
         let idle_memory = server.idle_memory(IDLE)?;
         server.stop()?;
         let (mut times, mut cpu): (Vec<Duration>, Vec<Duration>) = starts.into_iter().unzip();
@@ -184,7 +184,7 @@ pub fn begin(platforms: &[&dyn Platform]) -> Result<Vec<Beginning>> {
         let range = (times[0], times[STARTS - 1]);
         Ok(Beginning { start: times[STARTS / 2], range, cpu: cpu[STARTS / 2], idle_memory })
     };
-    platforms.iter().zip(starts).map(begin).collect()
+    launches.iter().zip(starts).map(begin).collect()
 }
 
 /// A platform with its server running, and the folder on whose disk they work.
