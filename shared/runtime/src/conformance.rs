@@ -8,15 +8,17 @@
 pub mod bus;
 mod commits;
 mod documents;
+mod limits;
 mod pages;
 mod queries;
 mod races;
+mod times;
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-pub use self::{commits::*, documents::*, pages::*, queries::*, races::*};
+pub use self::{commits::*, documents::*, limits::*, pages::*, queries::*, races::*, times::*};
 use crate::{Collection, Conflict, Cursor, Direction, Index, Key, Query, Store, Version, Write};
 
 /// Names every rule to a macro, which makes a test of each.
@@ -56,6 +58,9 @@ macro_rules! store_rules {
             ids_differ_by_every_byte,
             an_id_that_no_document_can_have_is_refused,
             an_id_that_no_document_can_have_is_absent,
+            a_replacement_by_the_same_is_another_version,
+            of_two_who_change_nothing_one_writes,
+            arrays_in_arrays_survive_exactly,
             // Commits.
             an_empty_commit_changes_nothing,
             a_commit_creates_replaces_and_deletes_at_once,
@@ -64,6 +69,7 @@ macro_rules! store_rules {
             a_commit_that_failed_may_be_tried_again,
             a_conflict_names_the_document,
             a_conflict_names_the_collection,
+            of_several_conflicts_one_is_named,
             a_document_written_twice_in_a_commit_is_refused,
             one_id_in_two_collections_is_two_documents,
             domains_share_nothing,
@@ -126,6 +132,31 @@ macro_rules! store_rules {
             what_is_moved_between_two_documents_is_never_lost,
             a_query_sees_all_of_a_commit_or_nothing,
             a_commit_whose_caller_has_gone_is_all_or_nothing,
+            every_change_has_a_version_of_its_own,
+            // Times.
+            times_survive_exactly,
+            times_sort_as_times,
+            a_query_is_bounded_by_times,
+            an_indexed_time_is_a_time,
+            a_query_of_times_asks_for_times,
+            a_text_that_looks_like_a_time_sorts_as_a_text,
+            a_list_by_times_shows_them_as_they_were_written,
+            // Limits.
+            an_integer_beyond_64_bits_is_refused,
+            twenty_levels_are_the_deepest,
+            an_array_in_an_array_counts_as_two_levels,
+            a_name_that_no_member_can_have_is_refused,
+            a_member_that_is_the_stores_own_is_refused,
+            numbers_weigh_eight_bytes,
+            escapes_weigh_what_they_stand_for,
+            a_document_may_weigh_a_mebibyte,
+            an_indexed_text_has_at_most_1499_bytes,
+            an_indexed_array_has_at_most_5000_texts,
+            a_commit_takes_five_hundred_writes,
+            a_commit_over_three_mebibytes_is_refused,
+            what_is_written_twice_is_refused_whatever_the_writes,
+            a_place_behind_an_impossible_id_is_refused,
+            a_version_of_elsewhere_is_refused,
         }
     };
 }
@@ -147,6 +178,8 @@ pub const COLLECTIONS: &[Collection] = &[
             Index::descending("rank"),
             Index::ascending("name"),
             Index::ascending("done"),
+            Index::ascending("made_at"),
+            Index::descending("made_at"),
             Index::ascending("rank").equals(&["state"]),
             Index::descending("rank").equals(&["state"]),
             Index::ascending("rank").equals(&["state", "owner"]),
@@ -275,6 +308,8 @@ mod tests {
             include_str!("conformance/queries.rs"),
             include_str!("conformance/pages.rs"),
             include_str!("conformance/races.rs"),
+            include_str!("conformance/times.rs"),
+            include_str!("conformance/limits.rs"),
         ];
         let written: Vec<_> = sources
             .iter()

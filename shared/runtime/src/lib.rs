@@ -47,8 +47,8 @@ pub use ports::{Clock, Ports, Random, Secret, Settings, derived_id, same_secret}
 pub use rsa::RsaKey;
 pub use serve::{BODY_MOST, Front, Gate, internal_router, router, with_front};
 pub use store::{
-    Changes, Collection, Conflict, Cursor, Direction, Document, Filter, Index, Key, Query, Record,
-    Rows, Store, Stored, Version, Write,
+    Changes, Collection, Collections, Conflict, Cursor, Direction, Document, Field, Filter, Index,
+    Key, Kind, Query, Record, Rows, Store, Stored, Version, Write, is_plain, time,
 };
 pub use token::Keyring;
 pub use trace::Trace;

@@ -5,6 +5,9 @@
 //! [`conformance`](crate::conformance) say. Functions don't see it: they read
 //! and commit through their [`Context`](crate::Context).
 
+mod collections;
+mod weight;
+
 use std::ops::{Deref, DerefMut};
 
 use async_trait::async_trait;
@@ -12,13 +15,17 @@ use contracts::Event;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
+pub use self::collections::{Collections, Field, Kind, is_plain, time};
 use crate::outbox::Announcement;
 
 /// A thing that is kept.
 ///
 /// It is stored as a JSON object. A field that is indexed stands at the top of
 /// it and is a text, a whole number or a boolean (an array of texts for
-/// [`Index::containing`]); a document without the field isn't in the index.
+/// [`Index::containing`]); a document without the field isn't in the index. If its
+/// name ends in `_at`, `_since` or `_until`, it's a time ([`Kind::Time`]).
+///
+/// What else a store takes, [`Collections`] checks.
 pub trait Document: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Where it is kept.
     const COLLECTION: &'static str;

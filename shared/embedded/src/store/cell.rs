@@ -3,46 +3,14 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use anyhow::{Context as _, ensure};
-use contracts::Timestamp;
+use anyhow::Context as _;
+use runtime::{Field, Kind};
 use rusqlite::{
     ToSql,
     types::{FromSqlError, ToSqlOutput, ValueRef},
 };
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
-
-/// A field that has a column of its own, because an index needs it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Field {
-    /// Its name, at the top of the document.
-    pub name: &'static str,
-    /// What stands in it.
-    pub kind: Kind,
-}
-
-/// What may stand in an indexed field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// What lists are sorted by and what they ask to be equal.
-    Scalar,
-    /// When the document expires. It's compared as text, so it has to be
-    /// written in the one way whose order is that of the times.
-    Time,
-    /// What lists ask to contain a text.
-    Texts,
-}
-
-impl Kind {
-    /// What a field of this kind has to be, for those who gave something else.
-    const fn expected(self) -> &'static str {
-        match self {
-            Self::Scalar => "a text, a whole number of 64 bits or a boolean",
-            Self::Time => "a time in UTC with three decimals",
-            Self::Texts => "an array of texts",
-        }
-    }
-}
 
 /// What stands in the column of a field.
 ///
@@ -72,10 +40,7 @@ impl Cell {
             (Kind::Scalar, Value::Bool(it)) => Self::Boolean(it),
             (Kind::Scalar, Value::Number(it)) => Self::Integer(it.as_i64()?),
             (Kind::Scalar, Value::String(it)) => Self::Text(it),
-            (Kind::Time, Value::String(it)) => {
-                let time: Timestamp = it.parse().ok()?;
-                (time.to_string() == it).then_some(Self::Text(it))?
-            }
+            (Kind::Time, Value::String(it)) => runtime::time(&it).map(|_| Self::Text(it))?,
             (Kind::Texts, Value::Array(items)) => {
                 let text = |item| if let Value::String(it) = item { Some(it) } else { None };
                 Self::Texts(items.into_iter().map(text).collect::<Option<_>>()?)
@@ -137,15 +102,11 @@ impl ToSql for Cell {
 /// The cells of a document, one a field. The text has to be a JSON object, all
 /// of it: what can't be read back isn't stored.
 pub(super) fn cells(body: &str, fields: &[Field]) -> anyhow::Result<Vec<Cell>> {
-    ensure!(body.len() <= LARGEST_BODY, "it's larger than {LARGEST_BODY} bytes");
     let mut reader = serde_json::Deserializer::from_str(body);
     let cells = reader.deserialize_map(Members(fields))?;
     reader.end()?;
     Ok(cells)
 }
-
-/// Firestore takes no larger document.
-const LARGEST_BODY: usize = 1 << 20;
 
 /// Reads the members of a JSON object that are fields, and skips the others.
 struct Members<'f>(&'f [Field]);

@@ -1,27 +1,26 @@
 //! The store of one domain.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use anyhow::{Context as _, ensure};
 use async_trait::async_trait;
 use contracts::Timestamp;
-use runtime::{Collection, Conflict, Direction, Key, Query, Record, Rows, Store, Version, Write};
+use runtime::{
+    Collection, Collections, Conflict, Direction, Key, Query, Record, Rows, Store, Version, Write,
+};
 
 use super::{
     cell,
     connections::Connections,
     search::Search,
     statistics::Counters,
-    table::{self, Table},
+    table::Table,
     writer::{Change, Outcome},
 };
 
 /// The part of a database that belongs to one domain; it reaches no other.
 pub struct DomainStore {
-    domain: String,
+    collections: Collections,
     tables: BTreeMap<&'static str, Arc<Table>>,
     connections: Arc<Connections>,
     counters: Arc<Counters>,
@@ -35,15 +34,14 @@ impl DomainStore {
         connections: Arc<Connections>,
         counters: Arc<Counters>,
     ) -> anyhow::Result<Self> {
-        ensure!(table::is_plain(domain), "{domain:?} can't name a domain");
+        ensure!(runtime::is_plain(domain), "{domain:?} can't name a domain");
+        let declared = Collections::of(domain, collections)?;
         let mut tables = BTreeMap::new();
         for collection in collections {
-            let table = Arc::new(Table::new(domain, *collection)?);
-            let twice = tables.insert(collection.name, table);
-            ensure!(twice.is_none(), "{domain} declares {} twice", collection.name);
+            tables.insert(collection.name, Arc::new(Table::new(domain, *collection)?));
         }
         connections.shape(&tables.values().cloned().collect::<Vec<_>>())?;
-        Ok(Self { domain: domain.to_owned(), tables, connections, counters })
+        Ok(Self { collections: declared, tables, connections, counters })
     }
 
     /// Reads all documents of a collection, in the order of their ids. They are
@@ -125,11 +123,13 @@ impl DomainStore {
 
     fn table(&self, collection: &str) -> anyhow::Result<&Arc<Table>> {
         let table = self.tables.get(collection);
-        table.with_context(|| format!("{} has no collection {collection}", self.domain))
+        table.with_context(|| {
+            format!("{} has no collection {collection}", self.collections.domain())
+        })
     }
 
-    /// What a write changes. All that can be wrong with it is found here, where
-    /// it's made, and not where the commits of others wait behind it.
+    /// What a write changes: its text is read here, where it's made, and not where the
+    /// commits of others wait behind it.
     fn change(&self, write: Write) -> anyhow::Result<Change> {
         let (key, before, after) = match write {
             Write::Create(key, body) => (key, None, Some(body)),
@@ -138,8 +138,6 @@ impl DomainStore {
         };
         let table = Arc::clone(self.table(key.collection)?);
         let told = || format!("{}/{} can't be written", key.collection, key.id);
-        let possible = before.is_some() || is_possible(&key.id);
-        ensure!(possible, "{}: no document can have such an id", told());
         let number = |version: Version| version.0.parse().context("its version isn't of here");
         let before = before.map(number).transpose().with_context(told)?;
         let read = |body: String| cell::cells(&body, &table.fields).map(|cells| (body, cells));
@@ -157,6 +155,7 @@ impl Store for DomainStore {
     }
 
     async fn query(&self, query: &Query) -> anyhow::Result<Rows> {
+        self.collections.check_query(query)?;
         let search = Search::new(self.table(query.collection)?, query)?;
         self.counters.queries.one();
         let rows = self.connections.read(|connection| search.rows(connection))?;
@@ -165,6 +164,7 @@ impl Store for DomainStore {
     }
 
     async fn count(&self, query: &Query) -> anyhow::Result<u64> {
+        self.collections.check_query(query)?;
         let search = Search::new(self.table(query.collection)?, query)?;
         self.counters.queries.one();
         self.connections.read(|connection| search.count(connection))
@@ -174,24 +174,10 @@ impl Store for DomainStore {
         if writes.is_empty() {
             return Ok(Ok(()));
         }
-        ensure!(writes.len() <= MOST, "a commit of {} writes is over {MOST}", writes.len());
-        let mut seen = HashSet::with_capacity(writes.len());
-        for Key { collection, id } in writes.iter().map(Write::key) {
-            ensure!(seen.insert((collection, id)), "a commit writes {collection}/{id} twice");
-        }
+        self.collections.check(&writes)?;
         let changes = writes.into_iter().map(|write| self.change(write));
         self.connections.commit(changes.collect::<anyhow::Result<_>>()?).await
     }
-}
-
-/// How many documents a commit may write: what Firestore takes at most.
-const MOST: usize = 500;
-
-/// Whether Firestore has documents with such an id.
-fn is_possible(id: &str) -> bool {
-    let reserved = id.strip_prefix("__").is_some_and(|rest| rest.ends_with("__"));
-    let a_path = matches!(id, "" | "." | "..") || id.contains('/');
-    !reserved && !a_path && id.len() <= 1500
 }
 
 #[cfg(test)]

@@ -8,11 +8,11 @@
 use std::cmp::Ordering::{self, Greater, Less};
 
 use anyhow::{Context as _, ensure};
-use runtime::{Cursor, Direction, Query, Rows};
+use runtime::{Cursor, Direction, Kind, Query, Rows};
 use rusqlite::{Connection, params_from_iter};
 
 use super::{
-    cell::{Cell, Kind},
+    cell::Cell,
     listing::{Listing, column},
     table::{Table, record},
 };

@@ -6,12 +6,12 @@
 
 use std::fmt::Write as _;
 
-use anyhow::{Context as _, ensure};
-use runtime::{Collection, Index, Query, Record, Version};
+use anyhow::Context as _;
+use runtime::{Collection, Field, Index, Query, Record, Version};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql};
 
 use super::{
-    cell::{Cell, Field, Kind},
+    cell::Cell,
     listing::{Listing, column},
 };
 
@@ -46,11 +46,10 @@ pub(super) struct Standing {
 impl Table {
     /// The table of a domain's collection.
     pub fn new(domain: &str, collection: Collection) -> anyhow::Result<Self> {
-        ensure!(is_plain(collection.name), "{:?} can't name a collection", collection.name);
         let name = format!("{domain}/{}", collection.name);
         let expiring = collection.expires.map(Index::ascending);
         let indexes: Vec<_> = collection.indexes.iter().copied().chain(expiring).collect();
-        let fields = fields(&indexes, collection.expires).with_context(|| name.clone())?;
+        let fields = collection.fields().with_context(|| name.clone())?;
 
         let mut listings: Vec<Listing> = Vec::new();
         for index in indexes {
@@ -110,15 +109,7 @@ impl Table {
         let declared = self.collection.index_for(query);
         declared
             .and_then(|index| self.listings.iter().find(|listing| listing.serves(index)))
-            .with_context(|| {
-                let equals: Vec<_> = query.equals.iter().map(|filter| filter.field).collect();
-                let contains = query.contains.as_ref().map(|filter| filter.field);
-                format!(
-                    "{} has no index for this query; it would have to declare equals {equals:?}, \
-                     contains {contains:?}, order {:?}, {:?}",
-                    self.name, query.order, query.direction
-                )
-            })
+            .with_context(|| format!("{} has no listing for {query:?}", self.name))
     }
 
     /// The listing by the time at which documents expire, if they do.
@@ -195,13 +186,6 @@ pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
     Ok(Record { id: row.get(0)?, body: row.get(2)?, version: Version(version.to_string()) })
 }
 
-/// Whether a name can stand in a statement, between quotes, as it is. SQLite takes capital
-/// letters for small ones, so there are none.
-pub(super) fn is_plain(name: &str) -> bool {
-    let plain = |it| matches!(it, 'a'..='z' | '0'..='9' | '_');
-    !name.is_empty() && name.chars().all(plain)
-}
-
 /// Runs a statement that writes a row: its id, version and text, then its cells.
 fn write(
     connection: &Connection,
@@ -213,30 +197,4 @@ fn write(
     values.extend(cells.iter().map(|cell| cell as &dyn ToSql));
     connection.prepare_cached(statement)?.execute(values.as_slice())?;
     Ok(())
-}
-
-/// The fields of some indexes, each once.
-fn fields(indexes: &[Index], expires: Option<&str>) -> anyhow::Result<Vec<Field>> {
-    let mut fields: Vec<Field> = Vec::new();
-    for index in indexes {
-        let sorting = index.equals.iter().chain([&index.order]).map(|name| (*name, Kind::Scalar));
-        for (name, kind) in sorting.chain(index.contains.map(|name| (name, Kind::Texts))) {
-            ensure!(is_plain(name), "{name:?} can't name a field of an index");
-            let a_time = kind == Kind::Scalar && expires == Some(name);
-            let kind = if a_time { Kind::Time } else { kind };
-            match fields.iter().find(|field| field.name == name) {
-                None => fields.push(Field { name, kind }),
-                Some(field) => ensure!(
-                    field.kind == kind,
-                    "{name} can't be an array in one index and a single value in another"
-                ),
-            }
-        }
-        let repeated = |name| index.equals.iter().filter(|it| *it == name).count() > 1;
-        ensure!(
-            !index.equals.contains(&index.order) && !index.equals.iter().any(repeated),
-            "an index names a field twice: {index:?}"
-        );
-    }
-    Ok(fields)
 }

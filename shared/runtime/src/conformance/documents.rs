@@ -221,3 +221,40 @@ pub async fn an_id_that_no_document_can_have_is_absent(given: &Given) {
         assert_eq!(found, None, "{id} was found");
     }
 }
+
+/// Who writes a document as it was has written it all the same: who read it
+/// before decides again.
+pub async fn a_replacement_by_the_same_is_another_version(given: &Given) {
+    given.create("a", json!({ "rank": 1 })).await;
+    let first = given.version("a").await;
+    given.replace("a", json!({ "rank": 1 })).await;
+    assert_ne!(given.version("a").await, first);
+    let replaced = given.commit(vec![Write::Replace(thing("a"), "{}".to_owned(), first)]).await;
+    assert_eq!(replaced, Err(Conflict(thing("a"))));
+}
+
+/// A document may be written unchanged to be sure that nobody else changes it.
+pub async fn of_two_who_change_nothing_one_writes(given: &Given) {
+    given.create("a", json!({ "rank": 1 })).await;
+    let read = given.version("a").await;
+    let both = |beside: &str| {
+        let same = Write::Replace(thing("a"), r#"{ "rank": 1 }"#.to_owned(), read.clone());
+        given.commit(vec![same, create(beside, &json!({}))])
+    };
+    assert_eq!(both("b").await, Ok(()));
+    assert_eq!(both("c").await, Err(Conflict(thing("a"))));
+    assert_eq!(given.read("c").await, None);
+}
+
+/// Firestore has none, so its adapter keeps them in objects; and what looks
+/// like such an object is none.
+pub async fn arrays_in_arrays_survive_exactly(given: &Given) {
+    let body = json!({
+        "pairs": [["a", 1], ["b", 2]],
+        "deep": [[[]], [[1], { "[]": [[2]] }]],
+        "alike": [{ "[]": [1] }, { "[][]": [1] }, { "[]": 1 }, { "[]": [], "b": 1 }, [{ "[]": {} }]],
+        "[]": { "[]": [[]] },
+    });
+    given.create("a", body.clone()).await;
+    assert_eq!(given.read("a").await, Some(body));
+}

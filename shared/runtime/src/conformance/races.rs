@@ -1,6 +1,6 @@
 //! Races: many at once, and what holds all the same.
 
-use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll};
+use std::{collections::BTreeSet, future::poll_fn, pin::pin, sync::Arc, task::Poll};
 
 use tokio::task::JoinSet;
 
@@ -133,4 +133,27 @@ pub async fn a_commit_whose_caller_has_gone_is_all_or_nothing(given: &Given) {
         let written = given.count(&ascending("rank").at_least(round).at_most(round)).await;
         assert!(written == 0 || written == 2, "{written} of 2 were written");
     }
+}
+
+/// However close two changes follow each other.
+pub async fn every_change_has_a_version_of_its_own(given: &Given) {
+    given.create("a", json!({ "rank": 0 })).await;
+    let mut racers = JoinSet::new();
+    for _ in 0..8 {
+        let store = Arc::clone(&given.store);
+        racers.spawn(async move {
+            let mut seen = Vec::new();
+            for _ in 0..5 {
+                change(&*store, &["a"], |ranks| ranks[0] += 1).await;
+                let record = store.get(&thing("a")).await.expect("a store reads");
+                let record = record.expect("it's there");
+                seen.push((record.body, record.version.0));
+            }
+            seen
+        });
+    }
+    let seen: BTreeSet<_> = racers.join_all().await.into_iter().flatten().collect();
+    let bodies: BTreeSet<_> = seen.iter().map(|(body, _)| body).collect();
+    let versions: BTreeSet<_> = seen.iter().map(|(_, version)| version).collect();
+    assert_eq!((bodies.len(), versions.len()), (seen.len(), seen.len()));
 }
