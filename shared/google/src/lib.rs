@@ -5,6 +5,7 @@
 mod client;
 mod environment;
 mod events;
+pub mod firestore;
 mod http;
 mod identity;
 mod peers;

@@ -88,7 +88,7 @@ pub struct Emulator {
 }
 
 /// How long an emulator may take until it answers.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Runs what it's told to, until that ends or its own input does. It keeps nothing of its
 /// output open, so that whoever reads it sees where it ends.
