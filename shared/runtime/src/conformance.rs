@@ -6,6 +6,7 @@
 //! tells the truth about the cloud because both keep these.
 
 pub mod bus;
+pub mod files;
 mod commits;
 mod documents;
 mod limits;

@@ -119,6 +119,13 @@ impl Refusal {
         self
     }
 
+    /// The same, with a text that exists already.
+    #[must_use]
+    pub fn saying(mut self, said: Said) -> Self {
+        self.more.detail = Some(said);
+        self
+    }
+
     /// Gives a value that was compared.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {

@@ -12,6 +12,7 @@ mod context;
 mod decode;
 mod domain;
 mod error;
+pub mod files;
 mod host;
 mod idempotency;
 pub mod limits;
@@ -38,6 +39,7 @@ pub use domain::{
     Domain, EventType, Function, Incoming, Job, Operation, Reply, Schedule, Subscription, Trigger,
 };
 pub use error::{Error, Fault, Faults, Refusal, Result, Said};
+pub use files::{FileError, FileInfo, FileName, Files};
 pub use host::{Failure, Host, Served};
 pub use listen::listen;
 pub use machine::{SystemClock, SystemRandom};
