@@ -47,6 +47,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn strangers_get_the_same_answer_from_memory_until_a_course_changes() {
+        let app = app();
+        let path = published(&app).await;
+        let course = app.anyone().get(&path).await.ok();
+        let before = app.reads();
+        assert_eq!(app.anyone().get(&path).await.ok(), course);
+        assert_eq!(app.reads(), before);
+        // A person's answer is their own.
+        app.instructor("ines").get(&path).await.ok();
+        assert_eq!(app.reads(), before + 1);
+        // Neither a refusal nor another question gets it.
+        app.anyone().get(&format!("{path}?view=all")).await.blames("view", "unknown-field");
+        app.anyone().get("/v1/courses/nothing").await.is(COURSE_NOT_FOUND);
+
+        app.instructor("ines").patch(&path, json!({ "title": "Go" }), "2").await.ok();
+        assert_eq!(app.anyone().get(&path).await.ok()["title"], "Go");
+        app.instructor("ines").delete(&path).await.ok();
+        app.anyone().get(&path).await.is(COURSE_NOT_FOUND);
+    }
+
+    #[tokio::test]
     async fn only_its_instructors_and_admins_are_told_where_items_are() {
         let app = app();
         let path = published(&app).await;

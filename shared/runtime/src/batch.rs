@@ -132,6 +132,23 @@ where
     }
 }
 
+/// Tells everyone of a batch that it couldn't be decided.
+fn give_up<C, E: Endpoint>(batch: Vec<Waiting<C, E>>, error: &Error) {
+    if let Error::Internal(error) = error {
+        crate::serve::log_internal(E::OPERATION, error);
+    }
+    let unavailable = !matches!(error, Error::Internal(_));
+    for waiting in batch {
+        let error = if unavailable {
+            Error::Unavailable(1)
+        } else {
+            Error::Internal(anyhow::anyhow!("logged once"))
+        };
+        let reply = Reply::refused(error.into_refusal(), waiting.language, &waiting.trace);
+        let _gone = waiting.reply.send(Ok(reply));
+    }
+}
+
 /// Decides the batches of one lane until nobody waits.
 struct Driver<C, E: Endpoint> {
     lanes: Arc<Lanes<C, E>>,
@@ -200,6 +217,10 @@ where
     /// Decides a batch, again while others win the race for its documents.
     async fn decide(&self, mut batch: Vec<Waiting<C, E>>) {
         for attempt in 1..=ATTEMPTS {
+            batch = match self.without_answered(batch).await {
+                Ok(batch) => batch,
+                Err((batch, error)) => return give_up(batch, &error),
+            };
             match self.attempt(&batch).await {
                 Ok(replies) => {
                     for (waiting, reply) in batch.into_iter().zip(replies) {
@@ -210,47 +231,38 @@ where
                 }
                 Err(Error::Stale(_)) if attempt < ATTEMPTS => {
                     crate::domain::pause(attempt, &self.ports).await;
-                    batch = self.without_answered(batch).await;
                 }
-                Err(error) => {
-                    let say = |waiting: &Waiting<C, E>, error: Error| {
-                        Reply::refused(error.into_refusal(), waiting.language, &waiting.trace)
-                    };
-                    if let Error::Internal(error) = &error {
-                        crate::serve::log_internal(E::OPERATION, error);
-                    }
-                    let unavailable = !matches!(error, Error::Internal(_));
-                    for waiting in batch {
-                        let error = if unavailable {
-                            Error::Unavailable(1)
-                        } else {
-                            Error::Internal(anyhow::anyhow!("logged once"))
-                        };
-                        let reply = say(&waiting, error);
-                        let _gone = waiting.reply.send(Ok(reply));
-                    }
-                    return;
-                }
+                Err(error) => return give_up(batch, &error),
             }
         }
     }
 
-    /// After a lost race: those whose record another process has made get that answer.
-    async fn without_answered(&self, batch: Vec<Waiting<C, E>>) -> Vec<Waiting<C, E>> {
+    /// Those who weren't answered before; the others get that answer again. A
+    /// request that another process answers meanwhile is found after the lost race.
+    async fn without_answered(
+        &self,
+        batch: Vec<Waiting<C, E>>,
+    ) -> Result<Vec<Waiting<C, E>>, (Vec<Waiting<C, E>>, Error)> {
+        let keys: Vec<_> =
+            batch.iter().filter_map(|it| it.keyed.as_ref()).map(|keyed| keyed.key()).collect();
+        let records = match self.ports.store.get_all(&keys).await {
+            Ok(records) => records,
+            Err(error) => return Err((batch, error.into())),
+        };
+        let mut records = records.into_iter();
         let mut left = Vec::with_capacity(batch.len());
         for waiting in batch {
-            let earlier = match &waiting.keyed {
-                Some(keyed) => keyed.earlier(&*self.ports.store).await,
-                None => Ok(None),
-            };
-            match earlier.transpose() {
+            let keyed = waiting.keyed.as_ref();
+            let replay = keyed.and_then(|keyed| Some(keyed.replay(records.next().flatten()?)));
+            match replay {
                 Some(answered) => {
+                    drop(waiting.entered);
                     let _gone = waiting.reply.send(answered);
                 }
                 None => left.push(waiting),
             }
         }
-        left
+        Ok(left)
     }
 
     async fn attempt(&self, batch: &[Waiting<C, E>]) -> Result<Vec<Reply>> {

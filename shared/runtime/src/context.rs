@@ -76,7 +76,10 @@ impl<C> Context<C> {
 
     /// Reads several documents, at once where the store can; in the order of their ids.
     pub async fn get_all<D: Document>(&self, ids: &[String]) -> Result<Vec<Option<Stored<D>>>> {
-        futures_util::future::try_join_all(ids.iter().map(|id| self.get::<D>(id))).await
+        let keys: Vec<_> = ids.iter().map(|id| Key::of::<D>(id)).collect();
+        let records = self.run.ports.store.get_all(&keys).await?;
+        let read = |record: Option<Record>| record.map(Stored::read).transpose();
+        Ok(records.into_iter().map(read).collect::<anyhow::Result<_>>()?)
     }
 
     /// Reads documents, and where to go on if there are more.

@@ -22,6 +22,7 @@ use crate::{
     decode::{Parts, decode},
     idempotency::{self, Keyed, Running, is_definite},
     outbox::{Parked, Unreadable},
+    remembered::Remembered,
 };
 
 /// A domain, as its `lib.rs` declares it.
@@ -164,7 +165,7 @@ impl Reply {
     }
 }
 
-type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+pub(crate) type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub(crate) type RunOperation = dyn Fn(Arc<Ports>, Incoming) -> Boxed<Result<Reply>> + Send + Sync;
 pub(crate) type RunSubscriber =
     dyn Fn(Arc<Ports>, Arc<Envelope>) -> Boxed<Result<()>> + Send + Sync;
@@ -295,15 +296,24 @@ impl Domain {
                 };
                 let keyed = keyed.map(Arc::new);
                 let entered = keyed.as_ref().map(|keyed| running.enter(keyed)).transpose()?;
-                if let Some(keyed) = &keyed
-                    && let Some(reply) = keyed.earlier(&*ports.store).await?
-                {
-                    return Ok(reply);
-                }
                 lanes.join(ports, Call { caller, request }, incoming, keyed, entered).await
             })
         };
         self.add::<C, E>(Arc::new(run))
+    }
+
+    /// Says that the answers of the operation before are made of documents of
+    /// this kind alone, and of what was asked: neither of the time, nor of other
+    /// domains. To strangers they're given again while none of them has changed.
+    #[must_use]
+    pub fn made_of<D: Document>(mut self) -> Self {
+        let before = self.functions.last_mut().map(|function| &mut function.trigger);
+        let Some(Trigger::Http(operation)) = before else {
+            panic!("{}: `made_of` stands after an operation", self.name)
+        };
+        let remembered = Arc::new(Remembered::new(D::COLLECTION, operation.run.clone()));
+        operation.run = Arc::new(move |ports, incoming| remembered.answer(ports, incoming));
+        self
     }
 
     fn add<C: Caller, E: Endpoint>(mut self, run: Arc<RunOperation>) -> Self {

@@ -18,7 +18,7 @@ use contracts::{Endpoint, Idempotency, Method, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Document, Key, Refusal, Result, Secret, Store, Stored, Write,
+    Document, Key, Record, Refusal, Result, Secret, Store, Stored, Write,
     caller::Origin,
     domain::{Incoming, Reply},
     ports::derived_id,
@@ -92,13 +92,18 @@ impl Keyed {
 
     /// The answer that the request got before, if it's this request.
     pub(crate) async fn earlier(&self, store: &dyn Store) -> Result<Option<Reply>> {
-        let Some(record) = store.get(&self.key()).await? else { return Ok(None) };
+        let record = store.get(&self.key()).await?;
+        record.map(|record| self.replay(record)).transpose()
+    }
+
+    /// The answer that was recorded, if it was to this request.
+    pub(crate) fn replay(&self, record: Record) -> Result<Reply> {
         let answered = Stored::<Answered>::read(record)?.into_inner();
         if answered.fingerprint != self.fingerprint {
             return Err(KEY_REUSED.into());
         }
         let body = Bytes::from(answered.body);
-        Ok(Some(Reply { replayed: true, ..Reply::new(answered.status, body) }))
+        Ok(Reply { replayed: true, ..Reply::new(answered.status, body) })
     }
 
     /// The write that records the answer.
@@ -114,7 +119,8 @@ impl Keyed {
         Write::Create(self.key(), body)
     }
 
-    fn key(&self) -> Key {
+    /// Where the answer is recorded.
+    pub(crate) fn key(&self) -> Key {
         Key { collection: Answered::COLLECTION, id: self.id.clone() }
     }
 }

@@ -24,6 +24,7 @@ pub mod openapi;
 mod outbox;
 mod ports;
 pub mod problems;
+mod remembered;
 mod rsa;
 mod serve;
 mod store;

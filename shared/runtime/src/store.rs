@@ -42,6 +42,11 @@ pub trait Document: Serialize + DeserializeOwned + Send + Sync + 'static {
 pub trait Store: Send + Sync + 'static {
     /// Reads one document.
     async fn get(&self, key: &Key) -> anyhow::Result<Option<Record>>;
+    /// Reads several documents, each at its place in the answer; at one moment
+    /// and in one step where the store can.
+    async fn get_all(&self, keys: &[Key]) -> anyhow::Result<Vec<Option<Record>>> {
+        futures_util::future::try_join_all(keys.iter().map(|key| self.get(key))).await
+    }
     /// Reads some documents of a collection, in order.
     async fn query(&self, query: &Query) -> anyhow::Result<Rows>;
     /// Counts the documents that a query would find without its limit.
@@ -49,6 +54,13 @@ pub trait Store: Send + Sync + 'static {
     /// Writes all, or nothing when any precondition fails. What it has
     /// answered is kept, whatever happens after.
     async fn commit(&self, writes: Vec<Write>) -> anyhow::Result<Result<(), Conflict>>;
+    /// A number that stays the same as long as nothing in a collection changes:
+    /// what was read after it was told is still so while it's told again.
+    /// Nothing where the store doesn't know: others write there too, or it's
+    /// being written just now.
+    fn edition(&self, _collection: &str) -> Option<u64> {
+        None
+    }
 }
 
 /// Where a document is.

@@ -1,8 +1,6 @@
 //! The trace that a request belongs to (W3C Trace Context), carried through
 //! calls and events.
 
-use std::fmt::Write as _;
-
 use crate::Random;
 
 tokio::task_local! {
@@ -46,7 +44,8 @@ impl Trace {
 
     /// The trace as a header's value.
     pub fn traceparent(&self) -> String {
-        format!("00-{}-{}-{:02x}", self.trace_id, self.span_id, u8::from(self.sampled))
+        let flags = if self.sampled { "01" } else { "00" };
+        ["00", &self.trace_id, &self.span_id, flags].join("-")
     }
 }
 
@@ -71,16 +70,16 @@ fn parse(traceparent: &str) -> Option<(String, bool)> {
     valid.then(|| (trace_id.to_owned(), sampled))
 }
 
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
 fn hexadecimal(random: &dyn Random, count: usize) -> String {
     let mut bytes = [0; 16];
     let bytes = &mut bytes[..count];
     random.fill(bytes);
     // All zeros is no trace at all.
     bytes[0] |= 1;
-    bytes.iter().fold(String::with_capacity(2 * count), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("strings grow");
-        text
-    })
+    let halves = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    halves.map(|half| char::from(DIGITS[usize::from(half)])).collect()
 }
 
 #[cfg(test)]

@@ -36,6 +36,11 @@ impl Store for Counted {
         self.store.get(key).await
     }
 
+    async fn get_all(&self, keys: &[Key]) -> anyhow::Result<Vec<Option<Record>>> {
+        self.reads.fetch_add(keys.len(), Ordering::SeqCst);
+        self.store.get_all(keys).await
+    }
+
     async fn query(&self, query: &Query) -> anyhow::Result<Rows> {
         self.reads.fetch_add(1, Ordering::SeqCst);
         self.store.query(query).await
@@ -52,5 +57,9 @@ impl Store for Counted {
             self.commits.fetch_add(1, Ordering::SeqCst);
         }
         Ok(outcome)
+    }
+
+    fn edition(&self, collection: &str) -> Option<u64> {
+        self.store.edition(collection)
     }
 }

@@ -8,8 +8,10 @@ use tokio::{sync::watch, time::timeout};
 
 use super::{LocalBus, Outbox, delivery::Delivery, read};
 
-/// How long the first events after a pause wait for functions to stop committing.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// How long the first events after a pause wait for functions to stop committing:
+/// a rush for seats is mostly over by then, and a mail that comes two seconds
+/// later comes soon enough.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How often an outbox is looked at though nobody said that it's filled: who
 /// would have said so may have hung up in between.

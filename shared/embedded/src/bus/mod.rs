@@ -95,7 +95,7 @@ enum Outcome {
 }
 
 /// How many events are with subscribers at once.
-const HANDS: usize = 16;
+const HANDS: usize = 64;
 
 /// How long a subscriber may take for an event.
 const TAKEN_WITHIN: Duration = Duration::from_mins(1);

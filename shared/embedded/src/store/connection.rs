@@ -6,7 +6,7 @@ use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
 /// How long the log of a file may get before it's written into the tables. It's
 /// read when the file is opened after a crash, so it bounds that too.
-pub(super) const LOG_LENGTH: u64 = 4 << 20;
+pub(super) const LOG_LENGTH: u64 = 8 << 20;
 
 /// How long to wait for another program that writes the file, such as the `sqlite3` of an operator.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);

@@ -154,6 +154,21 @@ impl Store for DomainStore {
         self.connections.read(|connection| Ok(table.get(connection, &key.id)?))
     }
 
+    async fn get_all(&self, keys: &[Key]) -> anyhow::Result<Vec<Option<Record>>> {
+        let tables = keys.iter().map(|key| self.table(key.collection));
+        let tables = tables.collect::<anyhow::Result<Vec<_>>>()?;
+        self.counters.reads.many(keys.len());
+        self.connections.read(|connection| {
+            // One transaction for all; what is read at one moment anyway is in one already.
+            let alone = connection.is_autocommit();
+            let transaction = alone.then(|| connection.unchecked_transaction()).transpose()?;
+            let get = |(key, table): (&Key, &Arc<Table>)| table.get(connection, &key.id);
+            let records = keys.iter().zip(tables).map(get).collect::<rusqlite::Result<_>>()?;
+            transaction.map_or(Ok(()), rusqlite::Transaction::commit)?;
+            Ok(records)
+        })
+    }
+
     async fn query(&self, query: &Query) -> anyhow::Result<Rows> {
         self.collections.check_query(query)?;
         let search = Search::new(self.table(query.collection)?, query)?;
@@ -177,6 +192,10 @@ impl Store for DomainStore {
         self.collections.check(&writes)?;
         let changes = writes.into_iter().map(|write| self.change(write));
         self.connections.commit(changes.collect::<anyhow::Result<_>>()?).await
+    }
+
+    fn edition(&self, collection: &str) -> Option<u64> {
+        self.tables.get(collection)?.edition.now()
     }
 }
 

@@ -14,6 +14,7 @@ mod cell;
 mod connection;
 mod connections;
 mod domain;
+mod edition;
 mod listing;
 mod lock;
 mod queue;

@@ -12,6 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql};
 
 use super::{
     cell::Cell,
+    edition::Edition,
     listing::{Listing, column},
 };
 
@@ -26,6 +27,8 @@ pub(super) struct Table {
     pub fields: Vec<Field>,
     /// Its documents in the orders of its indexes.
     pub listings: Vec<Listing>,
+    /// Which of its states it's in.
+    pub edition: Edition,
     get: String,
     scan: String,
     standing: String,
@@ -75,7 +78,8 @@ impl Table {
             ),
             standing: format!("SELECT version{columns} FROM \"{name}\" WHERE id = ?1"),
             insert: format!(
-                "INSERT INTO \"{name}\" (id, version, body{columns}) VALUES (?1, ?2, ?3{values})"
+                "INSERT INTO \"{name}\" (id, version, body{columns}) VALUES (?1, ?2, ?3{values}) \
+                 ON CONFLICT (id) DO NOTHING"
             ),
             rewrite: format!("UPDATE \"{name}\" SET version = ?2, body = ?3 WHERE id = ?1"),
             replace: format!(
@@ -86,6 +90,7 @@ impl Table {
             collection,
             fields,
             listings,
+            edition: Edition::default(),
         })
     }
 
@@ -143,15 +148,18 @@ impl Table {
         Ok(Some(Standing { version: row.get(0)?, cells }))
     }
 
-    /// Adds a document where none stands.
+    /// Adds a document, if none stands there; whether it did.
     pub fn insert(
         &self,
         connection: &Connection,
         row: (&str, i64, &str),
         cells: &[Cell],
-    ) -> rusqlite::Result<()> {
-        write(connection, &self.insert, row, cells)?;
-        self.listings.iter().try_for_each(|listing| listing.enter(connection, row.0, cells))
+    ) -> rusqlite::Result<bool> {
+        if write(connection, &self.insert, row, cells)? == 0 {
+            return Ok(false);
+        }
+        self.listings.iter().try_for_each(|listing| listing.enter(connection, row.0, cells))?;
+        Ok(true)
     }
 
     /// Writes a document over another.
@@ -165,7 +173,7 @@ impl Table {
         // Most changes move a document in no listing. SQLite doesn't see that: it would take
         // the document out of each and put it back in the same place.
         if cells == old {
-            return write(connection, &self.rewrite, row, &[]);
+            return write(connection, &self.rewrite, row, &[]).map(drop);
         }
         self.listings.iter().try_for_each(|listing| listing.leave(connection, row.0, old))?;
         write(connection, &self.replace, row, cells)?;
@@ -187,14 +195,14 @@ pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
 }
 
 /// Runs a statement that writes a row: its id, version and text, then its cells.
+/// Gives back how many rows it has written.
 fn write(
     connection: &Connection,
     statement: &str,
     (id, version, body): (&str, i64, &str),
     cells: &[Cell],
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<usize> {
     let mut values: Vec<&dyn ToSql> = vec![&id, &version, &body];
     values.extend(cells.iter().map(|cell| cell as &dyn ToSql));
-    connection.prepare_cached(statement)?.execute(values.as_slice())?;
-    Ok(())
+    connection.prepare_cached(statement)?.execute(values.as_slice())
 }

@@ -14,6 +14,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::{
     cell::Cell,
     connection::{LOG_LENGTH, PATIENCE},
+    edition::Turning,
     lock::Lock,
     schema,
     statistics::Counters,
@@ -112,7 +113,9 @@ impl Writer {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let outcomes = commits.iter().map(|commit| write(&transaction, versions, commit));
         let outcomes = outcomes.collect::<anyhow::Result<_>>()?;
+        let turning = Turning::begin(commits.iter().flatten().map(|change| &change.table.edition));
         transaction.commit()?;
+        drop(turning);
         Ok(outcomes)
     }
 
@@ -162,33 +165,49 @@ fn restart_log(connection: &Connection) -> rusqlite::Result<bool> {
 }
 
 /// Writes a commit, or nothing of it.
+///
+/// What it changes is looked at first. What it creates is just written, for that
+/// finds out by itself whether the place is taken; then it's taken back.
 fn write(
     connection: &Connection,
     versions: &mut Versions,
     commit: &Commit,
 ) -> anyhow::Result<Result<(), Conflict>> {
-    let mut standing = Vec::with_capacity(commit.len());
-    for Change { table, key, before, .. } in commit {
-        let found = table.standing(connection, &key.id)?;
-        if found.as_ref().map(|it| it.version) != *before {
-            return Ok(Err(Conflict(key.clone())));
+    let mut standing = Vec::new();
+    for Change { table, key, before, after } in commit {
+        let Some(before) = before else { continue };
+        match table.standing(connection, &key.id)? {
+            Some(found) if found.version == *before => standing.push((table, key, after, found)),
+            _ => return Ok(Err(Conflict(key.clone()))),
         }
-        standing.push(found);
     }
     let version = versions.next(connection)?;
-    for (Change { table, key, after, .. }, standing) in commit.iter().zip(standing) {
-        match (after, standing) {
-            (Some((body, cells)), None) => {
-                table.insert(connection, (&key.id, version, body), cells)?;
-            }
-            (Some((body, cells)), Some(old)) => {
+    for (at, Change { table, key, before, after }) in commit.iter().enumerate() {
+        let (None, Some((body, cells))) = (before, after) else { continue };
+        if !table.insert(connection, (&key.id, version, body), cells)? {
+            take_back(connection, &commit[..at])?;
+            return Ok(Err(Conflict(key.clone())));
+        }
+    }
+    for (table, key, after, old) in standing {
+        match after {
+            Some((body, cells)) => {
                 table.replace(connection, (&key.id, version, body), cells, &old.cells)?;
             }
-            (None, Some(old)) => table.delete(connection, &key.id, &old.cells)?,
-            (None, None) => {}
+            None => table.delete(connection, &key.id, &old.cells)?,
         }
     }
     Ok(Ok(()))
+}
+
+/// Removes what these changes have created just now.
+fn take_back(connection: &Connection, changes: &[Change]) -> anyhow::Result<()> {
+    for Change { table, key, before, after } in changes {
+        if let (None, Some((_, cells))) = (before, after) {
+            table.delete(connection, &key.id, cells)?;
+        }
+    }
+    Ok(())
 }
 
 /// Hands out versions: numbers of which no two commits of a file get the same,
