@@ -309,8 +309,7 @@ where
                 Ok(()) => {}
                 Err(Conflict(key)) => return Err(Error::Stale(key)),
             }
-        }
-        if !events.is_empty() {
+            // Of a crowd that's only refused, too, the bus keeps out of the way.
             self.ports.bus.committed(self.lanes.domain, &events).await;
         }
         Ok(replies)

@@ -116,7 +116,8 @@ impl Announcement {
 #[async_trait]
 pub trait Bus: Send + Sync + 'static {
     /// Events of a domain have been committed and wait in its outbox. Where
-    /// nothing runs after the answer, they are relayed before this returns.
+    /// nothing runs after the answer, they are relayed before this returns. There
+    /// may be none: then somebody was answered, and more may come.
     async fn committed(&self, domain: &'static str, events: &[Envelope]);
     /// Hands events over for good: `Ok` says that each reaches its subscribers.
     async fn publish(&self, events: &[Envelope]) -> anyhow::Result<()>;

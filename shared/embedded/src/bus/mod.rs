@@ -340,16 +340,19 @@ impl LocalBus {
 }
 
 /// How long functions must not have committed.
-const QUIET: Duration = Duration::from_millis(5);
+const QUIET: Duration = Duration::from_millis(50);
 
 /// How long a batch of events waits for that.
 const BATCH_PATIENCE: Duration = Duration::from_millis(25);
 
 #[async_trait]
 impl Bus for LocalBus {
-    async fn committed(&self, domain: &'static str, _: &[Envelope]) {
+    async fn committed(&self, domain: &'static str, events: &[Envelope]) {
         let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.committed_at.store(now, Ordering::Relaxed);
+        if events.is_empty() {
+            return;
+        }
         self.moves.fetch_add(1, Ordering::SeqCst);
         if let Some(outbox) = self.outboxes().iter().find(|it| it.domain == domain) {
             outbox.filled.notify_one();

@@ -72,8 +72,8 @@ impl Client for Simulated {
 
 #[async_trait]
 impl Bus for Simulated {
-    async fn committed(&self, _: &'static str, _: &[Envelope]) {
-        if self.relays_at_once.load(Ordering::SeqCst) {
+    async fn committed(&self, _: &'static str, events: &[Envelope]) {
+        if !events.is_empty() && self.relays_at_once.load(Ordering::SeqCst) {
             // What fails here stays in the outbox, and is relayed later.
             let _later = runtime::relay(self, self).await;
         }
