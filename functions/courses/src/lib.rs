@@ -38,9 +38,13 @@ mod update;
 mod update_section;
 mod words;
 
-use contracts::courses::{
-    CourseCreated, CourseDeleted, CoursePublished, CourseUpdated, SectionCancelled, SectionCreated,
-    SectionRescheduled, SectionUpdated,
+use contracts::{
+    courses::{
+        CourseCreated, CourseDeleted, CoursePublished, CourseUpdated, SectionCancelled,
+        SectionCreated, SectionRescheduled, SectionUpdated,
+    },
+    enrollments::{GetSeats, LearnCourse, LearnSection, LimitSeats},
+    identity::GetContact,
 };
 use runtime::Domain;
 
@@ -58,6 +62,11 @@ pub fn domain() -> Domain {
         .event::<SectionUpdated>()
         .event::<SectionRescheduled>()
         .event::<SectionCancelled>()
+        .calls::<GetSeats>()
+        .calls::<LearnCourse>()
+        .calls::<LearnSection>()
+        .calls::<LimitSeats>()
+        .calls::<GetContact>()
         .operation(list::run)
         .made_of::<card::Card>()
         .operation(create::run)

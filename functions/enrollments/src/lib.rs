@@ -34,7 +34,11 @@ mod seats;
 #[cfg(test)]
 mod tests;
 
-use contracts::enrollments::{Cancelled, Confirmed, Rejected, Requested, Waitlisted};
+use contracts::{
+    courses::GetSectionFacts,
+    enrollments::{Cancelled, Confirmed, Rejected, Requested, Waitlisted},
+    identity::GetContact,
+};
 use runtime::Domain;
 
 /// The domain's table of contents.
@@ -48,6 +52,8 @@ pub fn domain() -> Domain {
         .event::<Requested>()
         .event::<Rejected>()
         .event::<Cancelled>()
+        .calls::<GetSectionFacts>()
+        .calls::<GetContact>()
         .batch(enroll::run)
         .operation(get::run)
         .operation(list::run)

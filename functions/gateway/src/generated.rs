@@ -24,6 +24,7 @@ pub fn generated() -> Vec<File> {
     vec![
         json("openapi/platform.json", &openapi::document(TITLE, &domains)),
         json("openapi/events.json", &openapi::events(TITLE, &domains)),
+        json("openapi/gateway.json", &openapi::gateway(TITLE, &domains)),
         json("infra/terraform/manifest.json", &openapi::manifest(&domains)),
         File { path: "docs/functions.md", content: openapi::functions(&domains) },
     ]

@@ -36,7 +36,7 @@ mod update_user;
 use contracts::identity::{
     CodeDeclined, CodeRequested, ContactChanged, PasswordChanged, RegistrationRepeated,
 };
-use runtime::Domain;
+use runtime::{Domain, Need};
 
 /// The domain's table of contents.
 pub fn domain() -> Domain {
@@ -51,6 +51,7 @@ pub fn domain() -> Domain {
         .event::<RegistrationRepeated>()
         .event::<ContactChanged>()
         .event::<PasswordChanged>()
+        .needs(Need::Signing)
         .operation(register::run)
         .operation(get_user::run)
         .operation(update_user::run)

@@ -51,8 +51,8 @@ mod telling;
 mod tests;
 mod words;
 
-use contracts::notifications::DeliveryRequested;
-use runtime::Domain;
+use contracts::{courses::GetSectionFacts, identity::GetContact, notifications::DeliveryRequested};
+use runtime::{Domain, Need};
 
 /// The domain's table of contents.
 pub fn domain() -> Domain {
@@ -64,6 +64,9 @@ pub fn domain() -> Domain {
         .collection::<delivery::Delivery>()
         .collection::<inbox_item::InboxItem>()
         .event::<DeliveryRequested>()
+        .calls::<GetSectionFacts>()
+        .calls::<GetContact>()
+        .needs(Need::Mail)
         .operation(list::run)
         .operation(list_deliveries::run)
         .subscriber(on_identity_contact_changed::run)

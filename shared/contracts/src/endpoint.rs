@@ -125,4 +125,10 @@ impl Route {
     pub fn is_internal(self) -> bool {
         self.path.starts_with("/internal/")
     }
+
+    /// Whether it's a document that anyone may read at a place of its own, and
+    /// that the gateway itself reads: it can't be behind the gateway.
+    pub fn is_well_known(self) -> bool {
+        self.path.starts_with("/.well-known/")
+    }
 }

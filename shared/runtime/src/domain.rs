@@ -35,6 +35,33 @@ pub struct Domain {
     pub events: Vec<EventType>,
     /// The collections that it owns.
     pub collections: Vec<Collection>,
+    /// The operations of other domains that it calls.
+    pub calls: Vec<&'static str>,
+    /// What it needs of the platform beyond its own documents and events.
+    pub needs: Vec<Need>,
+}
+
+/// Something of the platform that a domain must be let in to. What isn't
+/// declared, its account in the cloud may not touch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// To sign access tokens.
+    Signing,
+    /// To hand mail to the provider.
+    Mail,
+    /// To keep files that people upload.
+    Files,
+}
+
+impl Need {
+    /// Its name in the manifest.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Signing => "signing",
+            Self::Mail => "mail",
+            Self::Files => "files",
+        }
+    }
 }
 
 /// A function: one deployable unit.
@@ -184,7 +211,14 @@ impl Domain {
             idempotency::COLLECTION,
             Collection::of::<Parked>(),
         ];
-        Self { name, functions: Vec::new(), events: Vec::new(), collections: own.to_vec() }
+        Self {
+            name,
+            functions: Vec::new(),
+            events: Vec::new(),
+            collections: own.to_vec(),
+            calls: Vec::new(),
+            needs: Vec::new(),
+        }
     }
 
     /// Adds a collection.
@@ -203,6 +237,21 @@ impl Domain {
         }
         let schema = SchemaGenerator::subschema_for::<E>;
         self.events.push(EventType { kind: E::TYPE, schema });
+        self
+    }
+
+    /// Adds an operation of another domain that this one calls; in the cloud
+    /// nobody may call it who hasn't said so.
+    #[must_use]
+    pub fn calls<E: Endpoint>(mut self) -> Self {
+        self.calls.push(E::OPERATION);
+        self
+    }
+
+    /// Adds something of the platform that it needs.
+    #[must_use]
+    pub fn needs(mut self, need: Need) -> Self {
+        self.needs.push(need);
         self
     }
 

@@ -37,7 +37,8 @@ pub use caller::{Access, Admin, Anyone, Caller, Instructor, Origin, System, User
 pub use client::{Client, Outgoing};
 pub use context::{Context, page_token, place};
 pub use domain::{
-    Domain, EventType, Function, Incoming, Job, Operation, Reply, Schedule, Subscription, Trigger,
+    Domain, EventType, Function, Incoming, Job, Need, Operation, Reply, Schedule, Subscription,
+    Trigger,
 };
 pub use error::{Error, Fault, Faults, Refusal, Result, Said};
 pub use files::{FileError, FileInfo, FileName, Files};

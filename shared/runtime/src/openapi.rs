@@ -1,6 +1,7 @@
 //! What is written down of the functions, out of their own declarations: the
-//! API's document (`OpenAPI` 3.1), the events' document (`AsyncAPI` 3), the
-//! manifest that Terraform lays out, and the table of functions for people.
+//! API's document (`OpenAPI` 3.1), the document that API Gateway reads
+//! (`OpenAPI` 3.0), the events' document (`AsyncAPI` 3), the manifest that
+//! Terraform lays out, and the table of functions for people.
 
 use std::collections::BTreeMap;
 
@@ -19,12 +20,14 @@ use crate::{
 };
 
 mod events;
+mod gateway;
 mod links;
 mod manifest;
 mod schemas;
 mod table;
 
 pub use events::events;
+pub use gateway::gateway;
 pub use manifest::{manifest, service_name};
 pub use table::functions;
 

@@ -70,7 +70,7 @@ impl App {
         let clock = Arc::new(StandingClock::at(Timestamp::from_millis(BEGINNING_SECONDS * 1000)));
         let keyring = FileKeyring::of_pem(include_str!("../data/key.pem"));
         let keyring: Arc<dyn Keyring> = Arc::new(keyring.expect("the test's key is one"));
-        let (peers, mailbox) = (Arc::<Peers>::default(), Arc::<Mailbox>::default());
+        let (peers, mailbox) = (Arc::new(Peers::of(&domain)), Arc::<Mailbox>::default());
         let told = Arc::<Told>::default();
         let ports = Arc::new(Ports {
             store: store.clone(),

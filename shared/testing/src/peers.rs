@@ -8,15 +8,25 @@ use std::{
 use async_trait::async_trait;
 use axum::body::Bytes;
 use contracts::{Endpoint, Problem, ProblemDetails};
-use runtime::{Client, Outgoing, Trace};
+use runtime::{Client, Domain, Outgoing, Trace};
 
 type Play = Arc<dyn Fn(&Outgoing) -> anyhow::Result<(u16, Bytes)> + Send + Sync>;
 
 /// The other domains, as the test plays them.
 #[derive(Default)]
-pub(crate) struct Peers(Mutex<HashMap<&'static str, Play>>);
+pub(crate) struct Peers {
+    /// The domain that asks, and what it says that it calls; nothing: whatever it likes.
+    declared: Option<(&'static str, Vec<&'static str>)>,
+    plays: Mutex<HashMap<&'static str, Play>>,
+}
 
 impl Peers {
+    /// The peers of a domain: those that its table of contents names.
+    pub(crate) fn of(domain: &Domain) -> Self {
+        let declared = Some((domain.name, domain.calls.clone()));
+        Self { declared, plays: Mutex::default() }
+    }
+
     pub(crate) fn play<E: Endpoint>(
         &self,
         answer: impl Fn(E) -> Result<E::Response, Problem> + Send + Sync + 'static,
@@ -29,11 +39,18 @@ impl Peers {
             };
             Ok((status, body.into()))
         };
-        self.0.lock().expect("no holder panics").insert(E::OPERATION, Arc::new(play));
+        self.plays.lock().expect("no holder panics").insert(E::OPERATION, Arc::new(play));
     }
 
     pub(crate) fn answer(&self, request: &Outgoing) -> anyhow::Result<(u16, Bytes)> {
-        let play = self.0.lock().expect("no holder panics").get(request.operation).cloned();
+        if let Some((domain, declared)) = &self.declared {
+            assert!(
+                declared.contains(&request.operation),
+                "{domain} calls {}, which its table of contents doesn't say",
+                request.operation,
+            );
+        }
+        let play = self.plays.lock().expect("no holder panics").get(request.operation).cloned();
         let play = play.ok_or_else(|| {
             anyhow::anyhow!("the test doesn't play {}: see App::answering", request.operation)
         })?;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{Admin, Anyone, Context, Document, Index, Job, Result, System, User};
+use crate::{Admin, Anyone, Context, Document, Index, Job, Need, Result, System, User};
 
 /// Where a thing is.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -99,6 +99,17 @@ impl Endpoint for CountThings {
     type Response = ();
 }
 
+/// Get the keys.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct GetKeys {}
+
+impl Endpoint for GetKeys {
+    const OPERATION: &'static str = "things.keys";
+    const ROUTE: Route = Route::get("/.well-known/jwks.json");
+    type Response = ();
+}
+
 /// A thing was taken.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 struct Taken {
@@ -151,6 +162,10 @@ async fn count(_: Context<System>, _: CountThings) -> Result<()> {
     Ok(())
 }
 
+async fn keys(_: Context<Anyone>, _: GetKeys) -> Result<()> {
+    Ok(())
+}
+
 async fn on_taken(_: Context<System>, _: Taken) -> Result<()> {
     Ok(())
 }
@@ -169,6 +184,7 @@ fn things() -> Vec<Domain> {
             .operation(make)
             .operation(take)
             .operation(count)
+            .operation(keys)
             .subscriber(on_taken)
             .job(tidy),
     ]
@@ -278,7 +294,12 @@ fn the_manifest_has_all_that_is_laid_out() {
         manifest["functions"]["things-take"],
         json!({
             "domain": "things", "target": "things.take", "access": "admin",
+            "kind": "operation", "invoker": "gateway",
             "http": { "method": "POST", "path": "/v1/things/{thing_id}/take", "internal": false },
+            "size": {
+                "cpu": "1", "memory": "512Mi", "concurrency": 8, "timeout_seconds": 35,
+                "min_instances": 0, "max_instances": 20,
+            },
         })
     );
     assert_eq!(manifest["functions"]["things-count"]["http"]["internal"], true);
@@ -296,6 +317,52 @@ fn the_manifest_has_all_that_is_laid_out() {
         ]]),
         "an index of one field is there by itself"
     );
+}
+
+#[test]
+fn each_function_has_one_kind_of_invoker_and_calls_name_their_callers() {
+    let mut domains = things();
+    domains.push(Domain::new("shops").calls::<CountThings>().needs(Need::Mail));
+    let manifest = manifest(&domains);
+    let functions = &manifest["functions"];
+    for (function, invoker) in [
+        ("things-take", "gateway"),
+        ("things-list", "gateway"),
+        ("things-keys", "everyone"),
+        ("things-count", "domains"),
+        ("things-on-things-taken", "push"),
+        ("things-tidy", "scheduler"),
+    ] {
+        assert_eq!(functions[function]["invoker"], invoker, "{function}");
+    }
+    assert_eq!(functions["things-count"]["callers"], json!(["shops"]));
+    assert_eq!(
+        manifest["domains"]["shops"],
+        json!({ "calls": { "things.count": "things-count" }, "needs": ["mail"] })
+    );
+}
+
+#[test]
+fn the_gateway_lets_anyone_in_only_where_anyone_may_ask() {
+    let document = gateway("Things", &things());
+    let paths = document["paths"].as_object().unwrap();
+    assert_eq!(
+        paths.keys().collect::<Vec<_>>(),
+        ["/v1/things", "/v1/things/{thing_id}", "/v1/things/{thing_id}/take"],
+        "what is internal or read without the gateway isn't there"
+    );
+    assert_eq!(document["security"], json!([{ "aula": [] }]));
+    assert_eq!(paths["/v1/things"]["get"]["security"], json!([]));
+    assert_eq!(paths["/v1/things"]["post"]["security"], Value::Null);
+    let options = &paths["/v1/things/{thing_id}"]["options"];
+    assert_eq!(options["operationId"], "preflight_v1_things_thing_id");
+    assert_eq!(options["security"], json!([]));
+    let backends = &document["x-google-api-management"]["backends"];
+    let address = "https://things-take-PROJECT_NUMBER.REGION.run.app";
+    assert_eq!(backends["things-take"]["address"], address);
+    assert_eq!(backends["things-take"]["jwtAudience"], address);
+    let keys = &document["components"]["securitySchemes"]["aula"]["x-google-auth"]["jwksUri"];
+    assert_eq!(keys, "https://things-keys-PROJECT_NUMBER.REGION.run.app/.well-known/jwks.json");
 }
 
 #[test]
