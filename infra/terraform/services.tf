@@ -1,0 +1,178 @@
+# A Cloud Run service for each function, or for each domain; and who may call it.
+
+locals {
+  # What each service is told, by its environment; functions/*/src/main.rs reads it.
+  settings = {
+    for service, it in local.services : service => merge(
+      {
+        AULA_DATABASE    = google_firestore_database.domain[it.domain].name
+        AULA_JWKS_URL    = local.jwks_url
+        AULA_PUBLIC_URL  = var.public_url
+        AULA_SERVICE_URL = local.urls[service]
+        # Where the operations of other domains are that this one calls.
+        AULA_PEERS = jsonencode({
+          for id, name in local.manifest.domains[it.domain].calls : id => local.urls[local.service_of[name]]
+        })
+        # Whose calls are the platform's own. The gateway's aren't: it calls for people.
+        AULA_PLATFORM_ACCOUNTS = join(",", sort([
+          for key, line in local.invokers : local.callers[line.who].email
+          if line.service == service && !contains(["gateway", "everyone"], line.who)
+        ]))
+        GOOGLE_CLOUD_PROJECT = var.project_id
+      },
+      it.target == null ? {} : { FUNCTION_TARGET = it.target },
+      !contains(local.needs.files, it.domain) ? {} : { AULA_FILES_BUCKET = google_storage_bucket.files.name },
+      !contains(local.needs.signing, it.domain) ? {} : {
+        AULA_SIGNING_KEY    = google_kms_crypto_key_version.signing[var.signing_key].name
+        AULA_PUBLISHED_KEYS = join(",", [for key in sort(var.signing_keys) : google_kms_crypto_key_version.signing[key].name])
+      },
+      it.domain != "identity" || var.admin_email == null ? {} : { AULA_ADMIN_EMAIL = var.admin_email },
+      !var.identity_platform ? {} : { AULA_IDENTITY_PLATFORM = var.project_id },
+    )
+  }
+
+  # Those who call, by what the manifest calls them.
+  callers = merge(
+    {
+      gateway   = google_service_account.gateway
+      push      = google_service_account.push
+      scheduler = google_service_account.scheduler
+    },
+    google_service_account.domain,
+  )
+}
+
+resource "google_cloud_run_v2_service" "service" {
+  for_each = local.services
+
+  name                = each.key
+  location            = var.region
+  description         = each.value.target == null ? "All functions of ${each.value.domain}" : "The function ${each.value.target}"
+  deletion_protection = var.deletion_protection
+
+  # API Gateway and the other domains come over the public way, and IAM is the guard there. What only Pub/Sub or the
+  # scheduler calls has no public way at all.
+  ingress = alltrue([for it in each.value.functions : contains(["push", "scheduler"], it.invoker)]) ? "INGRESS_TRAFFIC_INTERNAL_ONLY" : "INGRESS_TRAFFIC_ALL"
+
+  labels = {
+    domain = each.value.domain
+    kind   = each.value.target == null ? "domain" : one([for it in each.value.functions : it.kind])
+  }
+
+  template {
+    service_account                  = google_service_account.domain[each.value.domain].email
+    timeout                          = "${local.sizes[each.key].timeout_seconds}s"
+    max_instance_request_concurrency = local.sizes[each.key].concurrency
+    execution_environment            = "EXECUTION_ENVIRONMENT_GEN2"
+
+    scaling {
+      min_instance_count = local.sizes[each.key].min_instances
+      max_instance_count = local.sizes[each.key].max_instances
+    }
+
+    containers {
+      image = "${local.registry}/${each.value.domain}@${var.images[each.value.domain]}"
+
+      ports {
+        name           = "h2c"
+        container_port = 8080
+      }
+
+      resources {
+        limits = {
+          cpu    = local.sizes[each.key].cpu
+          memory = local.sizes[each.key].memory
+        }
+        # Nothing runs after an answer, so nothing is paid for after it. Left out, it would be.
+        cpu_idle          = true
+        startup_cpu_boost = true
+      }
+
+      # It listens within milliseconds: ask often, so that a first request doesn't wait for the next look.
+      startup_probe {
+        period_seconds    = 1
+        timeout_seconds   = 1
+        failure_threshold = 30
+
+        tcp_socket {
+          port = 8080
+        }
+      }
+
+      liveness_probe {
+        period_seconds    = 60
+        timeout_seconds   = 5
+        failure_threshold = 3
+
+        http_get {
+          path = "/health/live"
+          port = 8080
+        }
+      }
+
+      dynamic "env" {
+        for_each = local.settings[each.key]
+        content {
+          name  = env.key
+          value = env.value
+        }
+      }
+
+      dynamic "env" {
+        for_each = local.secrets_of[each.value.domain]
+        content {
+          name = env.key
+          value_source {
+            secret_key_ref {
+              secret  = google_secret_manager_secret.secret[env.value].secret_id
+              version = "latest"
+            }
+          }
+        }
+      }
+    }
+  }
+
+  traffic {
+    type    = "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST"
+    percent = 100
+  }
+
+  lifecycle {
+    # Which tool touched it last is nothing of ours.
+    ignore_changes = [client, client_version]
+
+    precondition {
+      condition     = can(regex("^[a-z]([a-z0-9-]{0,47}[a-z0-9])?$", each.key))
+      error_message = "A service's name has at most 49 lower-case letters, digits and hyphens."
+    }
+  }
+
+  # A container that starts before it may read its secrets doesn't start.
+  depends_on = [
+    google_project_iam_member.database,
+    google_secret_manager_secret_iam_member.reader,
+    google_project_service.used,
+  ]
+}
+
+# A service that is made anew has lost who may call it, without a word: its bindings are made anew with it.
+resource "terraform_data" "service_uid" {
+  for_each = local.invokers
+
+  triggers_replace = google_cloud_run_v2_service.service[each.value.service].uid
+}
+
+resource "google_cloud_run_v2_service_iam_member" "invoker" {
+  for_each = local.invokers
+
+  name     = google_cloud_run_v2_service.service[each.value.service].name
+  location = var.region
+  role     = "roles/run.invoker"
+  # The public documents say which keys tokens are signed with: everyone may read them, API Gateway must.
+  member = each.value.who == "everyone" ? "allUsers" : local.callers[each.value.who].member
+
+  lifecycle {
+    replace_triggered_by = [terraform_data.service_uid[each.key]]
+  }
+}

@@ -1,0 +1,334 @@
+# What must hold of what is laid out, with one service a function. The providers are mocked: what they would make up is
+# made up, and what we decide is looked at.
+
+mock_provider "google" {
+  mock_data "google_project" {
+    defaults = {
+      number = "123456789012"
+    }
+  }
+}
+
+mock_provider "google-beta" {}
+
+variables {
+  project_id   = "aula-test"
+  environment  = "staging"
+  public_url   = "https://test.aula.example"
+  alert_emails = ["on-call@aula.example"]
+  state_bucket = "aula-test-state"
+  images = {
+    courses       = "sha256:1111111111111111111111111111111111111111111111111111111111111111"
+    enrollments   = "sha256:2222222222222222222222222222222222222222222222222222222222222222"
+    identity      = "sha256:3333333333333333333333333333333333333333333333333333333333333333"
+    notifications = "sha256:4444444444444444444444444444444444444444444444444444444444444444"
+  }
+}
+
+run "one_service_a_function" {
+  command = apply
+
+  assert {
+    condition     = keys(google_cloud_run_v2_service.service) == keys(local.functions)
+    error_message = "A function of the manifest has no service, or a service has no function."
+  }
+
+  assert {
+    condition     = length(distinct([for account in google_service_account.domain : account.email])) == length(local.domains)
+    error_message = "Two domains share an account."
+  }
+
+  assert {
+    condition = alltrue([
+      for name, it in google_cloud_run_v2_service.service : it.template[0].service_account == google_service_account.domain[local.functions[name].domain].email
+    ])
+    error_message = "A service runs as another account than its domain's."
+  }
+
+  assert {
+    condition = alltrue([
+      for name, it in google_cloud_run_v2_service.service :
+      one([for env in it.template[0].containers[0].env : env.value if env.name == "FUNCTION_TARGET"]) == local.functions[name].target
+    ])
+    error_message = "A service serves another function than its name says."
+  }
+
+  assert {
+    condition = alltrue([
+      for it in google_cloud_run_v2_service.service : can(regex("@sha256:[0-9a-f]{64}$", it.template[0].containers[0].image))
+    ])
+    error_message = "An image isn't named by its digest."
+  }
+
+  assert {
+    condition = alltrue([
+      for it in google_cloud_run_v2_service.service : it.template[0].containers[0].resources[0].cpu_idle && it.template[0].scaling[0].max_instance_count > 0
+    ])
+    error_message = "A service is paid for while idle, or may grow without end."
+  }
+
+  assert {
+    condition = alltrue([
+      for it in google_cloud_run_v2_service.service : length([
+        for env in it.template[0].containers[0].env : env if contains(["AULA_SECRET", "AULA_SMTP_URL"], env.name) && env.value != null
+      ]) == 0
+    ])
+    error_message = "A secret stands in a service's settings instead of being referred to."
+  }
+
+  # ------------------------------------------------------------------------------------------------ who may call
+
+  assert {
+    condition = alltrue([
+      for name, it in local.operations : length([for line in google_cloud_run_v2_service_iam_member.invoker : line if line.name == name]) == 1
+      if !it.http.internal
+    ])
+    error_message = "A public operation hasn't exactly one invoker."
+  }
+
+  assert {
+    condition = toset([for line in google_cloud_run_v2_service_iam_member.invoker : line.name if line.member == "allUsers"]) == toset([
+      for name, it in local.operations : name if it.access == "anyone" && startswith(it.http.path, "/.well-known/")
+    ])
+    error_message = "Everyone may call something else than the public documents."
+  }
+
+  assert {
+    condition     = alltrue([for line in google_cloud_run_v2_service_iam_member.invoker : line.member != "allAuthenticatedUsers" && line.role == "roles/run.invoker"])
+    error_message = "A service is open to whoever has a Google account, or its caller may do more than call."
+  }
+
+  assert {
+    condition = alltrue([
+      for name, it in merge(local.subscribers, local.jobs) : (
+        [for line in google_cloud_run_v2_service_iam_member.invoker : line.member if line.name == name] ==
+        [it.kind == "job" ? google_service_account.scheduler.member : google_service_account.push.member]
+      )
+    ])
+    error_message = "A subscriber or a job can be run by someone else than the bus or the clock."
+  }
+
+  assert {
+    condition = alltrue([
+      for name, it in local.operations : toset([for line in google_cloud_run_v2_service_iam_member.invoker : line.member if line.name == name]) == toset([
+        for domain in it.callers : google_service_account.domain[domain].member
+      ]) if it.http.internal
+    ])
+    error_message = "An operation between domains can be called by a domain that doesn't say so."
+  }
+
+  assert {
+    condition = alltrue([
+      for name, it in google_cloud_run_v2_service.service :
+      (it.ingress == "INGRESS_TRAFFIC_INTERNAL_ONLY") == (local.functions[name].kind != "operation")
+    ])
+    error_message = "What only the bus or the clock calls can be reached from outside, or an operation can't."
+  }
+
+  # ------------------------------------------------------------------------------------------------ the documents
+
+  assert {
+    condition = alltrue([
+      for domain in local.domains : [
+        for grant in google_project_iam_member.database : grant.member
+        if one(grant.condition).expression == "resource.name == \"projects/aula-test/databases/${domain}\""
+      ] == [google_service_account.domain[domain].member]
+    ])
+    error_message = "A database doesn't admit exactly its own domain's account."
+  }
+
+  assert {
+    condition = length([
+      for grant in merge(google_project_iam_member.database, google_project_iam_member.traces) : grant
+      if startswith(grant.role, "roles/datastore.") && length(grant.condition) == 0
+    ]) == 0
+    error_message = "A domain's account may open every database."
+  }
+
+  assert {
+    condition = alltrue([
+      for it in google_firestore_database.domain : it.point_in_time_recovery_enablement == "POINT_IN_TIME_RECOVERY_ENABLED" && it.delete_protection_state == "DELETE_PROTECTION_ENABLED"
+    ])
+    error_message = "A database can't be taken back to yesterday, or can be deleted."
+  }
+
+  assert {
+    condition     = keys(google_firestore_backup_schedule.daily) == keys(google_firestore_database.domain)
+    error_message = "A database has no backup."
+  }
+
+  assert {
+    condition     = length(google_firestore_index.composite) == sum([for it in local.collections : length(it.indexes)])
+    error_message = "Two indexes have one name, or one of them isn't there."
+  }
+
+  # ------------------------------------------------------------------------------------------------ events and jobs
+
+  assert {
+    condition     = keys(google_pubsub_topic.event) == keys(local.manifest.topics)
+    error_message = "A type of event has no topic."
+  }
+
+  assert {
+    condition = alltrue([
+      for name, it in google_pubsub_subscription.subscriber :
+      it.push_config[0].oidc_token[0].audience == local.urls[name]
+      && it.push_config[0].oidc_token[0].service_account_email == google_service_account.push.email
+      && it.dead_letter_policy[0].dead_letter_topic == google_pubsub_topic.dead_letters.id
+      && it.ack_deadline_seconds == 60 && it.expiration_policy[0].ttl == "" && length(it.retry_policy) == 1
+    ])
+    error_message = "A subscription has no token, no deadline, no retries, an end, or loses what it can't deliver."
+  }
+
+  assert {
+    condition = alltrue([
+      for kind, it in local.manifest.topics : [
+        for grant in google_pubsub_topic_iam_member.publisher : grant.member if grant.topic == google_pubsub_topic.event[kind].id
+      ] == [google_service_account.domain[it.domain].member]
+    ])
+    error_message = "An event can be told by another domain than its own."
+  }
+
+  assert {
+    condition     = google_pubsub_subscription.dead_letters.topic == google_pubsub_topic.dead_letters.id && google_pubsub_subscription.dead_letters.expiration_policy[0].ttl == ""
+    error_message = "Dead letters aren't kept."
+  }
+
+  assert {
+    condition = keys(google_cloud_scheduler_job.job) == keys(local.jobs) && alltrue([
+      for name, it in google_cloud_scheduler_job.job :
+      it.http_target[0].oidc_token[0].audience == local.urls[name] && it.retry_config[0].retry_count > 0 && it.time_zone == "Etc/UTC"
+    ])
+    error_message = "A job isn't run, or without a token, or is never tried again."
+  }
+
+  # ------------------------------------------------------------------------------------------------ secrets and files
+
+  assert {
+    condition     = [for key, it in google_secret_manager_secret_iam_member.reader : key if it.secret_id == google_secret_manager_secret.secret["mail-server"].id] == ["mail-server/notifications"]
+    error_message = "Another domain than the one that sends mail can read how."
+  }
+
+  assert {
+    condition     = toset([for it in google_kms_crypto_key_iam_member.signer : it.member]) == toset([google_service_account.domain["identity"].member])
+    error_message = "Another domain than identity can sign access tokens."
+  }
+
+  assert {
+    condition = alltrue([
+      for it in [google_storage_bucket.files, google_storage_bucket.access_logs, google_storage_bucket.builds] : it.uniform_bucket_level_access && it.public_access_prevention == "enforced"
+    ])
+    error_message = "A bucket can be made public."
+  }
+
+  # ------------------------------------------------------------------------------------------------ the gateway
+
+  assert {
+    condition = toset(compact(flatten([
+      for path, methods in jsondecode(local.gateway_document).paths : [for method, it in methods : method == "options" ? "" : it.x-google-backend]
+    ]))) == toset([for name, it in local.operations : name if it.invoker == "gateway"])
+    error_message = "The gateway leads to other functions than the manifest's public operations."
+  }
+
+  assert {
+    condition = alltrue([
+      for name, it in jsondecode(local.gateway_document).x-google-api-management.backends : it.address == local.urls[name] && it.jwtAudience == local.urls[name]
+    ])
+    error_message = "The gateway leads to another address than the service's."
+  }
+
+  assert {
+    condition     = !strcontains(local.gateway_document, "PROJECT_NUMBER") && !strcontains(local.gateway_document, "PUBLIC_HOST")
+    error_message = "Something that only this installation knows isn't in the gateway's document."
+  }
+
+  assert {
+    condition     = keys(jsondecode(local.gateway_document).components.securitySchemes) == ["aula"]
+    error_message = "Another issuer's tokens are let in, and nobody asked for that."
+  }
+
+  # ------------------------------------------------------------------------------------------------ who builds
+
+  assert {
+    condition     = [for grant in google_project_iam_member.builder : grant.role if grant.member == google_service_account.builder["check"].member] == ["roles/logging.logWriter"]
+    error_message = "What checks strangers' code may do more than write its log."
+  }
+
+  assert {
+    condition     = length(setintersection(["roles/owner", "roles/editor", "roles/viewer"], [for grant in google_project_iam_member.builder : grant.role])) == 0
+    error_message = "A builder has a basic role."
+  }
+}
+
+run "one_service_a_domain" {
+  command = plan
+
+  variables {
+    granularity = "domain"
+  }
+
+  assert {
+    condition     = toset(keys(google_cloud_run_v2_service.service)) == setunion(local.domains, toset([for name, it in local.operations : name if it.invoker == "everyone"]))
+    error_message = "There are other services than the domains and the public documents."
+  }
+
+  assert {
+    condition = toset([for key, line in google_cloud_run_v2_service_iam_member.invoker : line.name if endswith(key, "/everyone")]) == toset([
+      for name, it in local.operations : name if startswith(it.http.path, "/.well-known/")
+    ])
+    error_message = "Everyone may call a whole domain."
+  }
+
+  assert {
+    condition = alltrue([
+      for domain in local.domains : length([for env in google_cloud_run_v2_service.service[domain].template[0].containers[0].env : env if env.name == "FUNCTION_TARGET"]) == 0
+    ])
+    error_message = "A domain's service serves one function alone."
+  }
+
+  assert {
+    condition     = alltrue([for domain in local.domains : google_cloud_run_v2_service.service[domain].template[0].timeout == "300s" if length([for it in local.jobs : it if it.domain == domain]) > 0])
+    error_message = "A domain's jobs are cut off before their time."
+  }
+
+  assert {
+    condition     = jsondecode(local.gateway_document).x-google-api-management.backends["courses-list"].address == local.urls["courses"]
+    error_message = "The gateway leads to a service that isn't there."
+  }
+}
+
+run "two_issuers" {
+  command = plan
+
+  variables {
+    identity_platform = true
+  }
+
+  assert {
+    condition     = jsondecode(local.gateway_document).security == [{ aula = [] }, { identity_platform = [] }]
+    error_message = "Either issuer's token should do."
+  }
+
+  assert {
+    condition     = length(google_identity_platform_config.this) == 1
+    error_message = "Identity Platform isn't set up."
+  }
+}
+
+run "a_front_of_your_own" {
+  command = plan
+
+  variables {
+    load_balancer = { host = "test.aula.example" }
+  }
+
+  assert {
+    condition     = alltrue([for it in google_compute_backend_service.gateway : it.load_balancing_scheme == "EXTERNAL_MANAGED"]) && length(google_compute_security_policy.front) == 1
+    error_message = "The front has no guard."
+  }
+
+  assert {
+    condition     = toset(keys(google_compute_backend_service.open)) == toset([for name, it in local.operations : name if it.invoker == "everyone"])
+    error_message = "The public documents aren't at the issuer's address."
+  }
+}
