@@ -30,5 +30,5 @@ resource "google_cloud_scheduler_job" "job" {
     }
   }
 
-  depends_on = [google_project_service.used]
+  depends_on = [google_project_service.used, google_service_account_iam_member.release_acts_as]
 }

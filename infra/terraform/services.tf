@@ -148,9 +148,10 @@ resource "google_cloud_run_v2_service" "service" {
     }
   }
 
-  # A container that starts before it may read its secrets doesn't start.
+  # A container that starts before it may read its secrets doesn't start, and who deploys must be let in first.
   depends_on = [
     google_project_iam_member.database,
+    google_service_account_iam_member.release_acts_as,
     google_secret_manager_secret_iam_member.reader,
     google_project_service.used,
   ]

@@ -8,6 +8,7 @@ mod crash;
 mod declarations;
 mod dependencies;
 mod front;
+mod gateway_document;
 mod journey;
 mod race;
 mod readme;
