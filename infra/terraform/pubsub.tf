@@ -21,11 +21,11 @@ resource "google_pubsub_topic" "event" {
 
 # A domain publishes its own events; nobody else does.
 resource "google_pubsub_topic_iam_member" "publisher" {
-  for_each = local.manifest.topics
+  for_each = google_pubsub_topic.event
 
-  topic  = google_pubsub_topic.event[each.key].id
+  topic  = each.value.id
   role   = "roles/pubsub.publisher"
-  member = google_service_account.domain[each.value.domain].member
+  member = google_service_account.domain[local.manifest.topics[each.key].domain].member
 }
 
 resource "google_pubsub_subscription" "subscriber" {

@@ -8,7 +8,7 @@ resource "google_cloud_scheduler_job" "job" {
   region           = var.region
   schedule         = each.value.schedule
   time_zone        = "Etc/UTC"
-  attempt_deadline = "${each.value.size.timeout_seconds + 10}s"
+  attempt_deadline = "${each.value.size.timeout_seconds + 5}s"
 
   # It never runs twice at once, and the next minute tries again anyway: a few retries close the gap of a longer schedule.
   retry_config {

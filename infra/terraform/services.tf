@@ -1,31 +1,37 @@
 # A Cloud Run service for each function, or for each domain; and who may call it.
 
 locals {
-  # What each service is told, by its environment; functions/*/src/main.rs reads it.
+  # What each service is told, by its environment; shared/google/src/environment.rs reads it.
   settings = {
     for service, it in local.services : service => merge(
       {
-        AULA_DATABASE    = google_firestore_database.domain[it.domain].name
-        AULA_JWKS_URL    = local.jwks_url
-        AULA_PUBLIC_URL  = var.public_url
-        AULA_SERVICE_URL = local.urls[service]
+        AULA_DATABASE   = google_firestore_database.domain[it.domain].name
+        AULA_JWKS_URL   = local.jwks_url
+        AULA_PUBLIC_URL = var.public_url
+        # What the tokens of those who call it are made for.
+        AULA_AUDIENCES = local.urls[service]
+        # Where nobody gets in whom IAM doesn't know, Cloud Run has checked the caller's token already.
+        AULA_BEHIND_IAM = tostring(alltrue([for function in it.functions : function.invoker != "everyone"]))
         # Where the operations of other domains are that this one calls.
-        AULA_PEERS = jsonencode({
-          for id, name in local.manifest.domains[it.domain].calls : id => local.urls[local.service_of[name]]
-        })
-        # Whose calls are the platform's own. The gateway's aren't: it calls for people.
-        AULA_PLATFORM_ACCOUNTS = join(",", sort([
-          for key, line in local.invokers : local.callers[line.who].email
-          if line.service == service && !contains(["gateway", "everyone"], line.who)
-        ]))
+        AULA_PEERS = join(",", [
+          for id, name in local.manifest.domains[it.domain].calls : "${id}=${local.urls[local.service_of[name]]}"
+        ])
         GOOGLE_CLOUD_PROJECT = var.project_id
       },
       it.target == null ? {} : { FUNCTION_TARGET = it.target },
-      !contains(local.needs.files, it.domain) ? {} : { AULA_FILES_BUCKET = google_storage_bucket.files.name },
-      !contains(local.needs.signing, it.domain) ? {} : {
-        AULA_SIGNING_KEY    = google_kms_crypto_key_version.signing[var.signing_key].name
-        AULA_PUBLISHED_KEYS = join(",", [for key in sort(var.signing_keys) : google_kms_crypto_key_version.signing[key].name])
+      # Whose calls are the platform's own, by what they are. The gateway isn't among them: it calls for people.
+      !contains(values(it.functions)[*].invoker, "domains") ? {} : {
+        AULA_CALLERS = join(",", [for domain in sort(distinct(flatten([for function in it.functions : try(function.callers, [])]))) : google_service_account.domain[domain].email])
       },
+      !contains(values(it.functions)[*].invoker, "push") ? {} : { AULA_PUSH_ACCOUNT = google_service_account.push.email },
+      !contains(values(it.functions)[*].invoker, "scheduler") ? {} : { AULA_SCHEDULER_ACCOUNT = google_service_account.scheduler.email },
+      # The first key signs; what the others have signed still counts.
+      !contains(local.needs.signing, it.domain) ? {} : {
+        AULA_SIGNING_KEY = join(",", [
+          for key in concat([var.signing_key], sort(setsubtract(var.signing_keys, [var.signing_key]))) : google_kms_crypto_key_version.signing[key].name
+        ])
+      },
+      !contains(local.needs.files, it.domain) ? {} : { AULA_FILES_BUCKET = google_storage_bucket.files.name },
       it.domain != "identity" || var.admin_email == null ? {} : { AULA_ADMIN_EMAIL = var.admin_email },
       !var.identity_platform ? {} : { AULA_IDENTITY_PLATFORM = var.project_id },
     )

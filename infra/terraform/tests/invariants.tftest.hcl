@@ -11,12 +11,18 @@ mock_provider "google" {
 
 mock_provider "google-beta" {}
 
+# All that another file of variables could set otherwise.
 variables {
-  project_id   = "aula-test"
-  environment  = "staging"
-  public_url   = "https://test.aula.example"
-  alert_emails = ["on-call@aula.example"]
-  state_bucket = "aula-test-state"
+  project_id          = "aula-test"
+  environment         = "staging"
+  granularity         = "operation"
+  public_url          = "https://test.aula.example"
+  alert_emails        = ["on-call@aula.example"]
+  state_bucket        = "aula-test-state"
+  sizes               = {}
+  deletion_protection = true
+  identity_platform   = false
+  load_balancer       = null
   images = {
     courses       = "sha256:1111111111111111111111111111111111111111111111111111111111111111"
     enrollments   = "sha256:2222222222222222222222222222222222222222222222222222222222222222"
@@ -29,27 +35,27 @@ run "one_service_a_function" {
   command = apply
 
   assert {
-    condition     = keys(google_cloud_run_v2_service.service) == keys(local.functions)
+    condition     = keys(google_cloud_run_v2_service.service) == keys(local.manifest.functions)
     error_message = "A function of the manifest has no service, or a service has no function."
   }
 
   assert {
-    condition     = length(distinct([for account in google_service_account.domain : account.email])) == length(local.domains)
+    condition     = length(distinct([for account in google_service_account.domain : account.account_id])) == length(local.domains)
     error_message = "Two domains share an account."
   }
 
   assert {
-    condition = alltrue([
-      for name, it in google_cloud_run_v2_service.service : it.template[0].service_account == google_service_account.domain[local.functions[name].domain].email
-    ])
+    condition = {
+      for name, it in google_cloud_run_v2_service.service : name => it.template[0].service_account
+    } == { for name, it in local.functions : name => google_service_account.domain[it.domain].email }
     error_message = "A service runs as another account than its domain's."
   }
 
   assert {
-    condition = alltrue([
+    condition = {
       for name, it in google_cloud_run_v2_service.service :
-      one([for env in it.template[0].containers[0].env : env.value if env.name == "FUNCTION_TARGET"]) == local.functions[name].target
-    ])
+      name => one([for env in it.template[0].containers[0].env : env.value if env.name == "FUNCTION_TARGET"])
+    } == { for name, it in local.functions : name => it.target }
     error_message = "A service serves another function than its name says."
   }
 
@@ -79,10 +85,10 @@ run "one_service_a_function" {
   # ------------------------------------------------------------------------------------------------ who may call
 
   assert {
-    condition = alltrue([
-      for name, it in local.operations : length([for line in google_cloud_run_v2_service_iam_member.invoker : line if line.name == name]) == 1
-      if !it.http.internal
-    ])
+    condition = {
+      for name, lines in { for line in google_cloud_run_v2_service_iam_member.invoker : line.name => line.member... } : name => length(lines)
+      if try(!local.operations[name].http.internal, false)
+    } == { for name, it in local.operations : name => 1 if !it.http.internal }
     error_message = "A public operation hasn't exactly one invoker."
   }
 
@@ -99,47 +105,68 @@ run "one_service_a_function" {
   }
 
   assert {
-    condition = alltrue([
-      for name, it in merge(local.subscribers, local.jobs) : (
-        [for line in google_cloud_run_v2_service_iam_member.invoker : line.member if line.name == name] ==
-        [it.kind == "job" ? google_service_account.scheduler.member : google_service_account.push.member]
-      )
-    ])
+    condition = {
+      for name, members in { for line in google_cloud_run_v2_service_iam_member.invoker : line.name => line.member... } : name => members
+      if try(local.functions[name].kind != "operation", false)
+      } == merge(
+      { for name in keys(local.subscribers) : name => [google_service_account.push.member] },
+      { for name in keys(local.jobs) : name => [google_service_account.scheduler.member] },
+    )
     error_message = "A subscriber or a job can be run by someone else than the bus or the clock."
   }
 
   assert {
-    condition = alltrue([
-      for name, it in local.operations : toset([for line in google_cloud_run_v2_service_iam_member.invoker : line.member if line.name == name]) == toset([
-        for domain in it.callers : google_service_account.domain[domain].member
-      ]) if it.http.internal
-    ])
+    condition = {
+      for name, members in { for line in google_cloud_run_v2_service_iam_member.invoker : line.name => line.member... } : name => sort(members)
+      if try(local.operations[name].http.internal, false)
+      } == {
+      for name, it in local.operations : name => sort([for domain in it.callers : google_service_account.domain[domain].member])
+      if it.http.internal
+    }
     error_message = "An operation between domains can be called by a domain that doesn't say so."
   }
 
   assert {
-    condition = alltrue([
-      for name, it in google_cloud_run_v2_service.service :
-      (it.ingress == "INGRESS_TRAFFIC_INTERNAL_ONLY") == (local.functions[name].kind != "operation")
-    ])
+    condition = {
+      for name, it in google_cloud_run_v2_service.service : name => it.ingress == "INGRESS_TRAFFIC_ALL"
+    } == { for name, it in local.functions : name => it.kind == "operation" }
     error_message = "What only the bus or the clock calls can be reached from outside, or an operation can't."
+  }
+
+  # A service that believes what Cloud Run has checked must be one that Cloud Run guards.
+  assert {
+    condition = toset([
+      for name, it in google_cloud_run_v2_service.service : name
+      if one([for env in it.template[0].containers[0].env : env.value if env.name == "AULA_BEHIND_IAM"]) == "false"
+    ]) == toset([for line in google_cloud_run_v2_service_iam_member.invoker : line.name if line.member == "allUsers"])
+    error_message = "A service that everyone may call takes callers' tokens for checked."
+  }
+
+  assert {
+    condition = {
+      for name, it in google_cloud_run_v2_service.service : name => sort(split(",", one([for env in it.template[0].containers[0].env : env.value if env.name == "AULA_CALLERS"])))
+      if try(local.operations[name].http.internal, false)
+      } == {
+      for name, it in local.operations : name => sort([for domain in it.callers : google_service_account.domain[domain].email])
+      if it.http.internal
+    }
+    error_message = "A function lets in other domains than IAM does."
   }
 
   # ------------------------------------------------------------------------------------------------ the documents
 
   assert {
-    condition = alltrue([
-      for domain in local.domains : [
-        for grant in google_project_iam_member.database : grant.member
-        if one(grant.condition).expression == "resource.name == \"projects/aula-test/databases/${domain}\""
-      ] == [google_service_account.domain[domain].member]
-    ])
+    condition = {
+      for it in google_project_iam_member.database : one(it.condition).expression => it.member...
+      } == {
+      for domain in local.domains : "resource.name == \"projects/aula-test/databases/${domain}\"" => [google_service_account.domain[domain].member]
+    }
     error_message = "A database doesn't admit exactly its own domain's account."
   }
 
   assert {
     condition = length([
-      for grant in merge(google_project_iam_member.database, google_project_iam_member.traces) : grant
+      for grant in concat(values(google_project_iam_member.database), values(google_project_iam_member.traces)) : grant
       if startswith(grant.role, "roles/datastore.") && length(grant.condition) == 0
     ]) == 0
     error_message = "A domain's account may open every database."
@@ -181,11 +208,11 @@ run "one_service_a_function" {
   }
 
   assert {
-    condition = alltrue([
-      for kind, it in local.manifest.topics : [
-        for grant in google_pubsub_topic_iam_member.publisher : grant.member if grant.topic == google_pubsub_topic.event[kind].id
-      ] == [google_service_account.domain[it.domain].member]
-    ])
+    condition = {
+      for it in google_pubsub_topic_iam_member.publisher : it.topic => it.member...
+      } == {
+      for kind, topic in google_pubsub_topic.event : topic.id => [google_service_account.domain[local.manifest.topics[kind].domain].member]
+    }
     error_message = "An event can be told by another domain than its own."
   }
 
@@ -287,7 +314,7 @@ run "one_service_a_domain" {
   }
 
   assert {
-    condition     = alltrue([for domain in local.domains : google_cloud_run_v2_service.service[domain].template[0].timeout == "300s" if length([for it in local.jobs : it if it.domain == domain]) > 0])
+    condition     = alltrue([for domain in local.domains : google_cloud_run_v2_service.service[domain].template[0].timeout == "175s" if length([for it in local.jobs : it if it.domain == domain]) > 0])
     error_message = "A domain's jobs are cut off before their time."
   }
 
@@ -297,11 +324,14 @@ run "one_service_a_domain" {
   }
 }
 
-run "two_issuers" {
+run "all_that_can_be_switched_on" {
   command = plan
 
   variables {
     identity_platform = true
+    load_balancer     = { host = "test.aula.example" }
+    billing_account   = "012345-6789AB-CDEF01"
+    repository        = "projects/aula-test/locations/europe-west1/connections/github/repositories/aula"
   }
 
   assert {
@@ -313,14 +343,6 @@ run "two_issuers" {
     condition     = length(google_identity_platform_config.this) == 1
     error_message = "Identity Platform isn't set up."
   }
-}
-
-run "a_front_of_your_own" {
-  command = plan
-
-  variables {
-    load_balancer = { host = "test.aula.example" }
-  }
 
   assert {
     condition     = alltrue([for it in google_compute_backend_service.gateway : it.load_balancing_scheme == "EXTERNAL_MANAGED"]) && length(google_compute_security_policy.front) == 1
@@ -330,5 +352,15 @@ run "a_front_of_your_own" {
   assert {
     condition     = toset(keys(google_compute_backend_service.open)) == toset([for name, it in local.operations : name if it.invoker == "everyone"])
     error_message = "The public documents aren't at the issuer's address."
+  }
+
+  assert {
+    condition     = google_cloudbuild_trigger.release[0].approval_config[0].approval_required
+    error_message = "A release doesn't wait for a person."
+  }
+
+  assert {
+    condition     = length(google_billing_budget.monthly) == 1
+    error_message = "Nobody is told what it costs."
   }
 }

@@ -10,12 +10,15 @@ mock_provider "google" {
 
 mock_provider "google-beta" {}
 
+# All that another file of variables could set otherwise.
 variables {
-  project_id   = "aula-test"
-  environment  = "staging"
-  public_url   = "https://test.aula.example"
-  alert_emails = ["on-call@aula.example"]
-  state_bucket = "aula-test-state"
+  load_balancer = null
+  sizes         = {}
+  project_id    = "aula-test"
+  environment   = "staging"
+  public_url    = "https://test.aula.example"
+  alert_emails  = ["on-call@aula.example"]
+  state_bucket  = "aula-test-state"
   images = {
     courses       = "sha256:1111111111111111111111111111111111111111111111111111111111111111"
     enrollments   = "sha256:2222222222222222222222222222222222222222222222222222222222222222"

@@ -109,9 +109,10 @@ impl Size {
             Trigger::Event(_) => {
                 Self { memory: "256Mi", concurrency: 40, timeout_seconds: 55, most_instances: 10 }
             }
-            // One sweep at a time: a second one would only fight with the first.
+            // One sweep at a time: a second one would only fight with the first. A job gives up
+            // after 170 seconds, and the scheduler stops waiting after 180.
             Trigger::Schedule(_) => {
-                Self { memory: "256Mi", concurrency: 1, timeout_seconds: 300, most_instances: 1 }
+                Self { memory: "256Mi", concurrency: 1, timeout_seconds: 175, most_instances: 1 }
             }
         }
     }

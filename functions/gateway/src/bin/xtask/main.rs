@@ -1,8 +1,10 @@
 //! The chores of this repository, in one place: `cargo xtask`.
 
 mod bench;
+mod cost;
 mod new;
 mod simulate;
+mod terraform;
 
 use std::{
     fs,
@@ -38,6 +40,8 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<String>,
     },
+    /// Prints what a month and a million enrollments cost on Google Cloud.
+    Cost,
     /// Runs enrollments in simulated storms: one seed, or many.
     Simulate(simulate::Options),
     /// Begins something new.
@@ -69,13 +73,17 @@ fn main() -> anyhow::Result<()> {
             };
             bench::run(&options, &mint)
         }
+        Chore::Cost => {
+            print!("{}", cost::page(&runtime::openapi::manifest(&gateway::domains()))?);
+            Ok(())
+        }
         Chore::Simulate(options) => simulate::run(&options),
         Chore::New(New::Operation { domain, verb }) => new::operation(root, &domain, &verb),
     }
 }
 
 fn generate(root: &Path) -> anyhow::Result<()> {
-    for (path, content) in files(root) {
+    for (path, content) in files(root)? {
         if fs::read_to_string(&path).is_ok_and(|it| it == content) {
             continue;
         }
@@ -89,7 +97,7 @@ fn generate(root: &Path) -> anyhow::Result<()> {
 
 fn check(root: &Path) -> anyhow::Result<()> {
     let mut drifted = Vec::new();
-    for (path, content) in files(root) {
+    for (path, content) in files(root)? {
         if fs::read_to_string(&path).ok().as_ref() != Some(&content) {
             drifted.push(path.strip_prefix(root)?.display().to_string());
         }
@@ -102,8 +110,16 @@ fn check(root: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn files(root: &Path) -> impl Iterator<Item = (PathBuf, String)> {
-    gateway::generated().into_iter().map(|file| (root.join(file.path), file.content))
+/// What is generated: from the declarations alone, and for those who deploy.
+fn files(root: &Path) -> anyhow::Result<Vec<(PathBuf, String)>> {
+    let infra = root.join("infra/terraform");
+    let cost = cost::page(&runtime::openapi::manifest(&gateway::domains()))?;
+    let mut files = vec![
+        (root.join("docs/cost.md"), cost),
+        (infra.join("README.md"), terraform::page(&infra)?),
+    ];
+    files.extend(gateway::generated().into_iter().map(|it| (root.join(it.path), it.content)));
+    Ok(files)
 }
 
 /// Makes an access token that the benchmarked server on this folder accepts.
