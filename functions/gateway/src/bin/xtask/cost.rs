@@ -146,6 +146,14 @@ fn dollars(cost: Nano) -> String {
     format!("{}.{:02}", cents / 100, cents % 100)
 }
 
+/// A number for people: `1,000,000`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let groups = digits.as_bytes().rchunks(3).rev();
+    let groups: Vec<_> = groups.map(String::from_utf8_lossy).collect();
+    groups.join(",")
+}
+
 /// What Cloud Run bills for.
 #[derive(Default)]
 struct Runs {
@@ -214,12 +222,19 @@ fn idle_month(manifest: &Value) -> anyhow::Result<Vec<Line>> {
             u64::saturating_sub(jobs, price::FREE_JOBS) * price::JOB,
         ),
         (
-            format!("Cloud Run: {swept} runs of jobs and {PROBES} probes, beyond what is free"),
+            format!(
+                "Cloud Run: {} runs of jobs and {} probes, beyond what is free",
+                grouped(swept),
+                grouped(PROBES)
+            ),
             runs.cost_beyond_free(),
         ),
-        (format!("Firestore: {reads} documents read by jobs and probes"), reads * price::READ),
         (
-            format!("API Gateway: {} calls, beyond what is free", PROBES / 2),
+            format!("Firestore: {} documents read by jobs and probes", grouped(reads)),
+            reads * price::READ,
+        ),
+        (
+            format!("API Gateway: {} calls, beyond what is free", grouped(PROBES / 2)),
             beyond_free_calls * price::GATEWAY_CALL,
         ),
         (format!("Cloud KMS: {KEY_VERSIONS} key"), KEY_VERSIONS * price::KEY_VERSION),
@@ -257,12 +272,12 @@ fn enrollments(manifest: &Value, count: u64) -> anyhow::Result<Vec<Line>> {
     }
     let kept = count * KEPT_BYTES * price::STORED_GIB / (1 << 30);
     Ok(vec![
-        (format!("API Gateway: {count} calls"), count * price::GATEWAY_CALL),
-        (format!("Cloud Run: {} requests of 100 ms", runs.requests), runs.cost()),
-        (format!("Firestore: {} documents read", work.reads), work.reads * price::READ),
-        (format!("Firestore: {} written", work.writes), work.writes * price::WRITE),
-        (format!("Firestore: {} deleted", work.deletes), work.deletes * price::DELETE),
-        (format!("Pub/Sub: {messages} messages of 1 KiB"), messages * price::MESSAGE),
+        (format!("API Gateway: {} calls", grouped(count)), count * price::GATEWAY_CALL),
+        (format!("Cloud Run: {} requests of 100 ms", grouped(runs.requests)), runs.cost()),
+        (format!("Firestore: {} documents read", grouped(work.reads)), work.reads * price::READ),
+        (format!("Firestore: {} written", grouped(work.writes)), work.writes * price::WRITE),
+        (format!("Firestore: {} deleted", grouped(work.deletes)), work.deletes * price::DELETE),
+        (format!("Pub/Sub: {} messages of 1 KiB", grouped(messages)), messages * price::MESSAGE),
         (format!("Firestore: {} KiB kept of each, for a month", KEPT_BYTES / 1024), kept),
     ])
 }
@@ -303,6 +318,7 @@ mod tests {
         assert_eq!(dollars(0), "0.00");
         assert_eq!(dollars(1), "0.01");
         assert_eq!(dollars(2_340_000_001), "2.35");
+        assert_eq!((grouped(0), grouped(1_234_567)), ("0".into(), "1,234,567".into()));
     }
 
     #[test]
