@@ -52,113 +52,115 @@ fn who_needs_a_token_elsewhere_needs_one_here() {
     }
 }
 
+/// What a fault says, and a change that must bring it about.
+type Break = (&'static str, fn(&mut Value));
+
+/// Each rule, broken in each way that it can be.
+const BREAKS: &[Break] = &[
+    ("version", |it| it["openapi"] = json!("3.2.0")),
+    ("of OpenAPI 2.0", |it| it["x-google-allow"] = json!("all")),
+    ("of OpenAPI 2.0", |it| it["host"] = json!("api.example.com:443")),
+    ("no backends", |it| it["x-google-api-management"] = json!({})),
+    ("too large", |it| it["info"]["description"] = json!("x".repeat(DOCUMENT_MOST))),
+    ("address", |it| backend(it)["address"] = json!("http://courses-list.run.app")),
+    ("address", |it| backend(it)["address"] = json!("https://courses-list.run.app:8080")),
+    ("address", |it| backend(it)["address"] = json!("https://courses-list.run.app/v1")),
+    ("audience", |it| backend(it)["jwtAudience"] = json!("https://other.run.app")),
+    ("audience", |it| {
+        backend(it).as_object_mut().unwrap().remove("jwtAudience");
+    }),
+    ("disableAuth", |it| backend(it)["disableAuth"] = json!(true)),
+    ("pathTranslation", |it| backend(it)["pathTranslation"] = json!("CONSTANT_ADDRESS")),
+    ("pathTranslation", |it| {
+        backend(it).as_object_mut().unwrap().remove("pathTranslation");
+    }),
+    ("deadline", |it| backend(it)["deadline"] = json!(15.0)),
+    ("deadline", |it| backend(it)["deadline"] = json!(601.0)),
+    ("protocol", |it| backend(it)["protocol"] = json!("grpc")),
+    ("unknown", |it| backend(it)["jwt_audience"] = json!("https://courses-list.run.app")),
+    ("isn't used", |it| {
+        let one = backend(it).clone();
+        it["x-google-api-management"]["backends"]["spare"] = one;
+    }),
+    ("isn't there", |it| it["paths"]["/v1/courses"]["get"]["x-google-backend"] = json!("no")),
+    ("no backend", |it| {
+        it["paths"]["/v1/courses"]["get"].as_object_mut().unwrap().remove("x-google-backend");
+    }),
+    ("whole segment", |it| rename(it, "/v1/courses/{course_id}", "/v1/course-{course_id}")),
+    ("whole segment", |it| {
+        rename(it, "/v1/courses/{course_id}/publish", "/v1/courses/{course_id}:publish");
+    }),
+    ("whole segment", |it| rename(it, "/v1/courses/{course_id}", "/v1/courses/{course_id=*}")),
+    ("slash", |it| rename(it, "/v1/courses", "/v1/courses/")),
+    ("slash", |it| rename(it, "/v1/courses", "v1/courses")),
+    ("too long", |it| rename(it, "/v1/courses", &format!("/v1/{}", "c".repeat(PATH_MOST)))),
+    ("too many parameters", |it| {
+        rename(it, "/v1/courses", &"/{p}".repeat(PARAMETERS_MOST + 1));
+    }),
+    ("reserved", |it| rename(it, "/v1/courses", "/healthz")),
+    ("reserved", |it| rename(it, "/v1/courses", "/_ah/courses")),
+    ("same shape", |it| {
+        let one = it["paths"]["/v1/courses/{course_id}"].clone();
+        it["paths"]["/v1/courses/{id}"] = one;
+    }),
+    ("another operation's", |it| {
+        it["paths"]["/v1/courses"]["get"]["operationId"] = json!("courses_create");
+    }),
+    ("identifier", |it| {
+        it["paths"]["/v1/courses"]["get"]["operationId"] = json!("courses.list");
+    }),
+    ("preflight", |it| {
+        it["paths"]["/v1/courses"].as_object_mut().unwrap().remove("options");
+    }),
+    ("preflight", |it| {
+        let options = it["paths"]["/v1/courses"]["options"].as_object_mut().unwrap();
+        options.remove("security");
+    }),
+    ("parameters", |it| {
+        it["paths"]["/v1/courses/{course_id}"]["get"]["parameters"] = json!([]);
+    }),
+    ("parameters", |it| {
+        it["paths"]["/v1/courses/{course_id}"]["get"]["parameters"][0]["required"] = json!(false);
+    }),
+    ("responses", |it| it["paths"]["/v1/courses"]["get"]["responses"] = json!({})),
+    ("isn't defined", |it| it["security"] = json!([{ "firebase": [] }])),
+    ("two tokens at once", |it| {
+        it["security"] = json!([{ "aula": [], "second": [] }]);
+        it["components"]["securitySchemes"]["second"] = scheme(it).clone();
+    }),
+    ("optional", |it| it["security"] = json!([{}, { "aula": [] }])),
+    ("open by itself", |it| {
+        it.as_object_mut().unwrap().remove("security");
+    }),
+    ("API key", |it| {
+        it["security"] = json!([{ "aula": [] }, { "key": [] }]);
+        it["components"]["securitySchemes"]["key"] =
+            json!({ "type": "apiKey", "in": "query", "name": "key" });
+    }),
+    ("issuer", |it| scheme(it)["x-google-auth"]["issuer"] = json!("https://PUBLIC_HOST/")),
+    ("issuer", |it| {
+        let second = scheme(it).clone();
+        it["components"]["securitySchemes"]["second"] = second;
+    }),
+    ("keys", |it| scheme(it)["x-google-auth"]["jwksUri"] = json!("http://PUBLIC_HOST/keys")),
+    ("keys", |it| {
+        let behind = backend(it)["address"].as_str().unwrap().to_owned();
+        scheme(it)["x-google-auth"]["jwksUri"] = json!(format!("{behind}/keys"));
+    }),
+    ("audiences", |it| scheme(it)["x-google-auth"]["audiences"] = json!("a,b")),
+    ("audiences", |it| scheme(it)["x-google-auth"]["audiences"] = json!([])),
+    ("query", |it| {
+        scheme(it)["x-google-auth"]["jwtLocations"] = json!([{ "query": "access_token" }]);
+    }),
+    ("$ref", |it| {
+        it["paths"]["/v1/courses"]["get"]["responses"]["default"] =
+            json!({ "$ref": "platform.json#/components/responses/internal" });
+    }),
+];
+
 #[test]
 fn each_rule_notices_when_it_is_broken() {
-    type Break = (&'static str, fn(&mut Value));
-    let breaks: &[Break] = &[
-        ("version", |it| it["openapi"] = json!("3.2.0")),
-        ("of OpenAPI 2.0", |it| it["x-google-allow"] = json!("all")),
-        ("of OpenAPI 2.0", |it| it["host"] = json!("api.example.com:443")),
-        ("no backends", |it| it["x-google-api-management"] = json!({})),
-        ("too large", |it| it["info"]["description"] = json!("x".repeat(DOCUMENT_MOST))),
-        ("address", |it| backend(it)["address"] = json!("http://courses-list.run.app")),
-        ("address", |it| backend(it)["address"] = json!("https://courses-list.run.app:8080")),
-        ("address", |it| backend(it)["address"] = json!("https://courses-list.run.app/v1")),
-        ("audience", |it| backend(it)["jwtAudience"] = json!("https://other.run.app")),
-        ("audience", |it| {
-            backend(it).as_object_mut().unwrap().remove("jwtAudience");
-        }),
-        ("disableAuth", |it| backend(it)["disableAuth"] = json!(true)),
-        ("pathTranslation", |it| backend(it)["pathTranslation"] = json!("CONSTANT_ADDRESS")),
-        ("pathTranslation", |it| {
-            backend(it).as_object_mut().unwrap().remove("pathTranslation");
-        }),
-        ("deadline", |it| backend(it)["deadline"] = json!(15.0)),
-        ("deadline", |it| backend(it)["deadline"] = json!(601.0)),
-        ("protocol", |it| backend(it)["protocol"] = json!("grpc")),
-        ("unknown", |it| backend(it)["jwt_audience"] = json!("https://courses-list.run.app")),
-        ("isn't used", |it| {
-            let one = backend(it).clone();
-            it["x-google-api-management"]["backends"]["spare"] = one;
-        }),
-        ("isn't there", |it| it["paths"]["/v1/courses"]["get"]["x-google-backend"] = json!("no")),
-        ("no backend", |it| {
-            it["paths"]["/v1/courses"]["get"].as_object_mut().unwrap().remove("x-google-backend");
-        }),
-        ("whole segment", |it| rename(it, "/v1/courses/{course_id}", "/v1/course-{course_id}")),
-        ("whole segment", |it| {
-            rename(it, "/v1/courses/{course_id}/publish", "/v1/courses/{course_id}:publish");
-        }),
-        ("whole segment", |it| rename(it, "/v1/courses/{course_id}", "/v1/courses/{course_id=*}")),
-        ("slash", |it| rename(it, "/v1/courses", "/v1/courses/")),
-        ("slash", |it| rename(it, "/v1/courses", "v1/courses")),
-        ("too long", |it| rename(it, "/v1/courses", &format!("/v1/{}", "c".repeat(PATH_MOST)))),
-        ("too many parameters", |it| {
-            let many: String = (0..=PARAMETERS_MOST).map(|n| format!("/{{p{n}}}")).collect();
-            rename(it, "/v1/courses", &many);
-        }),
-        ("reserved", |it| rename(it, "/v1/courses", "/healthz")),
-        ("reserved", |it| rename(it, "/v1/courses", "/_ah/courses")),
-        ("same shape", |it| {
-            let one = it["paths"]["/v1/courses/{course_id}"].clone();
-            it["paths"]["/v1/courses/{id}"] = one;
-        }),
-        ("another operation's", |it| {
-            it["paths"]["/v1/courses"]["get"]["operationId"] = json!("courses_create");
-        }),
-        ("identifier", |it| {
-            it["paths"]["/v1/courses"]["get"]["operationId"] = json!("courses.list");
-        }),
-        ("preflight", |it| {
-            it["paths"]["/v1/courses"].as_object_mut().unwrap().remove("options");
-        }),
-        ("preflight", |it| {
-            let options = it["paths"]["/v1/courses"]["options"].as_object_mut().unwrap();
-            options.remove("security");
-        }),
-        ("parameters", |it| {
-            it["paths"]["/v1/courses/{course_id}"]["get"]["parameters"] = json!([]);
-        }),
-        ("parameters", |it| {
-            it["paths"]["/v1/courses/{course_id}"]["get"]["parameters"][0]["required"] =
-                json!(false);
-        }),
-        ("responses", |it| it["paths"]["/v1/courses"]["get"]["responses"] = json!({})),
-        ("isn't defined", |it| it["security"] = json!([{ "firebase": [] }])),
-        ("two tokens at once", |it| {
-            it["security"] = json!([{ "aula": [], "second": [] }]);
-            it["components"]["securitySchemes"]["second"] = scheme(it).clone();
-        }),
-        ("optional", |it| it["security"] = json!([{}, { "aula": [] }])),
-        ("open by itself", |it| {
-            it.as_object_mut().unwrap().remove("security");
-        }),
-        ("API key", |it| {
-            it["security"] = json!([{ "aula": [] }, { "key": [] }]);
-            it["components"]["securitySchemes"]["key"] =
-                json!({ "type": "apiKey", "in": "query", "name": "key" });
-        }),
-        ("issuer", |it| scheme(it)["x-google-auth"]["issuer"] = json!("https://PUBLIC_HOST/")),
-        ("issuer", |it| {
-            let second = scheme(it).clone();
-            it["components"]["securitySchemes"]["second"] = second;
-        }),
-        ("keys", |it| scheme(it)["x-google-auth"]["jwksUri"] = json!("http://PUBLIC_HOST/keys")),
-        ("keys", |it| {
-            let behind = backend(it)["address"].as_str().unwrap().to_owned();
-            scheme(it)["x-google-auth"]["jwksUri"] = json!(format!("{behind}/keys"));
-        }),
-        ("audiences", |it| scheme(it)["x-google-auth"]["audiences"] = json!("a,b")),
-        ("audiences", |it| scheme(it)["x-google-auth"]["audiences"] = json!([])),
-        ("query", |it| {
-            scheme(it)["x-google-auth"]["jwtLocations"] = json!([{ "query": "access_token" }]);
-        }),
-        ("$ref", |it| {
-            it["paths"]["/v1/courses"]["get"]["responses"]["default"] =
-                json!({ "$ref": "platform.json#/components/responses/internal" });
-        }),
-    ];
-    for (expected, destroy) in breaks {
+    for (expected, destroy) in BREAKS {
         let mut document = document();
         destroy(&mut document);
         let faults = faults(&document);
@@ -394,9 +396,9 @@ fn of_operations(document: &Value, faults: &mut Vec<String>) {
             fault("its parameters aren't those of its path");
         }
         for requirement in it.security(document) {
-            let names: Vec<_> =
+            let asked: Vec<_> =
                 requirement.as_object().into_iter().flatten().map(|(name, _)| name).collect();
-            match names[..] {
+            match asked[..] {
                 [] => fault("a token can't be optional"),
                 [name] if schemes.get(name).is_none() => fault("its scheme isn't defined"),
                 [_] => {}

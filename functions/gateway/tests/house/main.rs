@@ -7,6 +7,7 @@ mod command;
 mod crash;
 mod declarations;
 mod dependencies;
+mod deployment;
 mod front;
 mod gateway_document;
 mod journey;
