@@ -4,6 +4,7 @@
 mod bus;
 mod google;
 mod keys;
+mod log;
 mod peers;
 mod push;
 mod serving;
