@@ -20,7 +20,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long a connection is kept that nobody uses: less than Google's front
 /// ends keep theirs.
-const KEPT: Duration = Duration::from_secs(60);
+const KEPT: Duration = Duration::from_mins(1);
 
 impl Http {
     /// The client for an address.

@@ -24,6 +24,7 @@ use crate::{
     CloudKeyring, Environment, GoogleTokens, Http, KeySet, Metadata, Names, PubSubBus,
     ServiceClient,
     events::{self, Receiver},
+    firestore::{self, Firestore},
     identity::{Callers, bears_googles},
 };
 
@@ -38,9 +39,16 @@ pub struct Platform {
 
 impl Platform {
     /// A domain, set up as the environment says.
-    pub fn new(environment: Environment, domain: Domain) -> Self {
-        let store = crate::store(&environment, &domain);
-        Self::on(environment, domain, store)
+    pub fn new(environment: Environment, domain: Domain) -> anyhow::Result<Self> {
+        let settings = firestore::Settings::of(&environment.project);
+        let settings = match &environment.firestore_emulator {
+            Some(emulator) => settings.at(emulator),
+            None => settings,
+        };
+        let firestore = Firestore::new(settings, Arc::new(SystemClock), Arc::new(SystemRandom));
+        let database = environment.database.as_deref().unwrap_or(domain.name);
+        let store = firestore.domain(database, &domain.collections)?;
+        Ok(Self::on(environment, domain, store))
     }
 
     /// The same, on a store.

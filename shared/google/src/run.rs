@@ -56,7 +56,7 @@ fn serve(environment: Environment, domain: Domain) -> anyhow::Result<()> {
     // One thread: an instance has one processor, and what takes long has its own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let platform = Platform::new(environment, domain);
+        let platform = Platform::new(environment, domain)?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);

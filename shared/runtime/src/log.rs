@@ -293,17 +293,13 @@ impl Line {
             _ if name.starts_with("log.") => return None,
             _ => None,
         };
-        match in_request {
-            Some(name) => {
-                let comma = if self.request.is_empty() { "" } else { "," };
-                let _ = write!(self.request, r#"{comma}"{name}":"#);
-                Some(&mut self.request)
-            }
-            None => {
-                let _ = write!(self.text, r#","{name}":"#);
-                Some(&mut self.text)
-            }
+        if let Some(name) = in_request {
+            let comma = if self.request.is_empty() { "" } else { "," };
+            let _ = write!(self.request, r#"{comma}"{name}":"#);
+            return Some(&mut self.request);
         }
+        let _ = write!(self.text, r#","{name}":"#);
+        Some(&mut self.text)
     }
 }
 

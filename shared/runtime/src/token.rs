@@ -154,10 +154,9 @@ impl Verifier {
             return Some(known.key.clone());
         }
         // A key that isn't known yet may be new; a foreign one costs a look at the keyring.
-        let public = match self.keyring.public_key(kid).await {
-            Ok(public) => public,
+        let Ok(public) = self.keyring.public_key(kid).await else {
             // Where the keys can't be had just now, the old one serves.
-            Err(_) => return known.map(|it| it.key),
+            return known.map(|it| it.key);
         };
         let mut keys = self.keys.write().expect("no holder panics");
         let Some(public) = public else {

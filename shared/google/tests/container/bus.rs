@@ -16,11 +16,17 @@ use crate::serving::{Container, environment, store};
 struct Pushed {
     ports: Arc<Ports>,
     dead_letters: DeadLetters,
-    _container: Container,
+    container: Container,
 }
 
 impl Pushed {
+    /// On a store that is quick.
     async fn new() -> Option<Self> {
+        Self::on(None).await
+    }
+
+    /// On Firestore, if there's an emulator at a host.
+    async fn on(firestore: Option<&str>) -> Option<Self> {
         let emulator = emulators::pubsub()?;
         let (project, host) = (emulator.project(), emulator.host());
         let domain = letters();
@@ -29,9 +35,14 @@ impl Pushed {
             ("PUBSUB_EMULATOR_HOST", host.as_str()),
             ("AULA_TOPICS_PREFIX", "test-"),
             ("AULA_UNSIGNED_PUSH", "true"),
+            ("FIRESTORE_EMULATOR_HOST", firestore.unwrap_or_default()),
         ];
+        let environment = environment(&domain, &set);
         let store = store(&domain);
-        let platform = Platform::on(environment(&domain, &set), domain, store.clone());
+        let platform = match firestore {
+            Some(_) => Platform::new(environment, domain).unwrap(),
+            None => Platform::on(environment, domain, store.clone()),
+        };
         let container = Container::serve(&platform, store).await;
         let names = Names::new(&project, "test-");
         lay_out(&host, &names, &[letters()], |_| container.url.clone()).await.unwrap();
@@ -39,7 +50,7 @@ impl Pushed {
         Some(Self {
             ports: served.ports.clone(),
             dead_letters: DeadLetters::on_emulator(names, &host),
-            _container: container,
+            container,
         })
     }
 }
@@ -77,3 +88,13 @@ macro_rules! tests {
 }
 
 runtime::bus_rules!(tests);
+
+#[tokio::test]
+async fn a_container_keeps_its_documents_in_firestore() {
+    let Some(firestore) = emulators::firestore() else { return };
+    let Some(pushed) = Pushed::on(Some(&firestore.host())).await else { return };
+    must::what_a_subscriber_tells_is_carried_too(&pushed).await;
+    let seen = runtime::Key { collection: "seen", id: "a".to_owned() };
+    assert!(pushed.ports.store.get(&seen).await.unwrap().is_some());
+    assert!(pushed.container.store.get(&seen).await.unwrap().is_none(), "it's nowhere else");
+}
