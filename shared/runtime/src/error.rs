@@ -4,7 +4,7 @@ use contracts::{FieldError, Language, Problem, ProblemDetails};
 use serde_json::{Map, Value};
 
 use crate::{
-    Key,
+    Key, Unreachable,
     problems::{INTERNAL, INVALID_REQUEST, TRY_AGAIN, UNAVAILABLE},
 };
 
@@ -26,7 +26,8 @@ pub enum Error {
     /// We can't just now; it may work in so many seconds.
     #[error("unavailable; try again in {0} s")]
     Unavailable(u32),
-    /// Our doing: logged, and never shown.
+    /// Our doing: logged, and never shown. If it's that the database is
+    /// [`Unreachable`], the caller is told to try again.
     #[error(transparent)]
     Internal(#[from] anyhow::Error),
 }
@@ -50,6 +51,9 @@ impl Error {
             Self::Refused(refusal) => *refusal,
             Self::Stale(_) => Refusal::of(TRY_AGAIN).retry_after(1),
             Self::Unavailable(seconds) => Refusal::of(UNAVAILABLE).retry_after(seconds),
+            Self::Internal(error) if error.downcast_ref::<Unreachable>().is_some() => {
+                Refusal::of(UNAVAILABLE).retry_after(1)
+            }
             Self::Repeated | Self::Internal(_) => Refusal::of(INTERNAL),
         }
     }

@@ -52,7 +52,7 @@ pub use rsa::RsaKey;
 pub use serve::{BODY_MOST, Front, Gate, internal_router, router, with_front};
 pub use store::{
     Changes, Collection, Collections, Conflict, Cursor, Direction, Document, Field, Filter, Index,
-    Key, Kind, Query, Record, Rows, Store, Stored, Version, Write, is_plain, time,
+    Key, Kind, Query, Record, Rows, Store, Stored, Unreachable, Version, Write, is_plain, time,
 };
 pub use token::Keyring;
 pub use trace::Trace;

@@ -118,6 +118,12 @@ impl Write {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conflict(pub Key);
 
+/// The database didn't answer, or not before the patience ended. What was asked
+/// may be asked again; a commit may have been made.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Unreachable(pub String);
+
 /// Which way a list runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {

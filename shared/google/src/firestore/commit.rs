@@ -31,14 +31,13 @@
 
 use std::collections::HashMap;
 
-use anyhow::anyhow;
 use gcloud_sdk::{
     google::firestore::v1::{
         self as google, CommitRequest, Precondition, precondition::ConditionType, write::Operation,
     },
     tonic::Code,
 };
-use runtime::{Conflict, Write};
+use runtime::{Conflict, Unreachable, Write};
 
 use super::{
     domain::DomainStore,
@@ -84,7 +83,7 @@ impl DomainStore {
                 return Ok(Ok(()));
             };
             match failed.told() {
-                Told::Never => return Err(failed.into()),
+                Told::Never => return Err(failed.ends()),
                 Told::Undone => {}
                 Told::Nothing => unanswered = true,
                 Told::Refused => {
@@ -105,7 +104,7 @@ impl DomainStore {
                 continue;
             }
             if !unanswered {
-                return Err(failed.into());
+                return Err(failed.ends());
             }
             // Tried for the last time, and perhaps it was made all the same.
             return match self.look(&writes, &commit, unanswered).await {
@@ -197,7 +196,7 @@ fn of_one(writes: &[Write], failed: &Failed) -> Option<Conflict> {
 }
 
 fn unclear(failed: &Failed) -> anyhow::Error {
-    anyhow!("whether the commit was made can't be known: {failed}")
+    Unreachable(format!("whether the commit was made can't be known: {failed}")).into()
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ pub struct DomainStore {
     pub(super) connection: Connection,
     pub(super) database: String,
     pub(super) random: Arc<dyn Random>,
-    documents: String,
+    pub(super) documents: String,
     clock: Arc<dyn Clock>,
     patience: Patience,
     calls: AtomicU64,
@@ -82,7 +82,7 @@ impl DomainStore {
     }
 
     /// Reads until it's answered, or there's no use in going on.
-    async fn read<C: Call<Answer = Streaming<A>>, A: Send>(
+    pub(super) async fn read<C: Call<Answer = Streaming<A>>, A: Send>(
         &self,
         call: C,
     ) -> anyhow::Result<Vec<A>> {
@@ -95,7 +95,7 @@ impl DomainStore {
             };
             let again = matches!(failed.told(), Told::Undone | Told::Nothing);
             if !again || !tries.another().await {
-                return Err(failed.into());
+                return Err(failed.ends());
             }
             tracing::debug!(%failed, "reading again");
         }
@@ -192,7 +192,7 @@ impl Store for DomainStore {
 }
 
 /// A document as it was found.
-fn record(document: Document) -> anyhow::Result<Record> {
+pub(super) fn record(document: Document) -> anyhow::Result<Record> {
     let id = id(&document)?;
     let version = Written::of(&document)?.version();
     let body = values::body(document.fields).with_context(|| format!("reading {id}"))?;

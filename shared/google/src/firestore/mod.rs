@@ -20,6 +20,7 @@ mod commit;
 mod connection;
 mod domain;
 mod patience;
+mod scan;
 mod search;
 mod values;
 mod versions;
@@ -28,7 +29,7 @@ use std::sync::Arc;
 
 use runtime::{Clock, Collection, Random};
 
-pub use self::{domain::DomainStore, patience::Patience};
+pub use self::{domain::DomainStore, patience::Patience, scan::Moment};
 
 /// Where Firestore is, and how it's treated.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use gcloud_sdk::tonic::{Code, ConnectError, Status};
-use runtime::{Clock, Random};
+use runtime::{Clock, Random, Unreachable};
 use tokio::time::Instant;
 
 /// How long to wait, and how often to try.
@@ -85,6 +85,14 @@ impl Failed {
             | Code::Internal
             | Code::Unavailable
             | Code::DataLoss => Told::Nothing,
+        }
+    }
+
+    /// As the end of an operation, after which nothing more is tried.
+    pub fn ends(self) -> anyhow::Error {
+        match self.told() {
+            Told::Undone | Told::Nothing => Unreachable(self.to_string()).into(),
+            Told::Refused | Told::Never => self.into(),
         }
     }
 

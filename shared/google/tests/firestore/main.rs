@@ -6,3 +6,4 @@ mod emulator;
 mod network;
 mod proxy;
 mod rules;
+mod scan;

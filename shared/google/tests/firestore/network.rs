@@ -118,6 +118,8 @@ async fn what_nobody_can_know_is_said_to_be_so() {
     // Somebody made this document; it can have been us, and then it was replaced.
     let error = world.store.commit(vec![create("a", &json!({ "note": MARK }))]).await.unwrap_err();
     assert!(error.to_string().contains("can't be known"), "{error}");
+    // Who asked is told to ask again, with the same key.
+    assert!(error.is::<runtime::Unreachable>());
     assert_eq!(read(&world.store, "a").await.unwrap().0, json!({}));
 }
 
@@ -160,7 +162,8 @@ async fn where_nobody_listens_patience_ends() {
         proxy.host()
     };
     let store = domain(&project(emulator, gone, hasty()));
-    assert!(store.get(&thing("a")).await.is_err());
+    let error = store.get(&thing("a")).await.unwrap_err();
+    assert!(error.is::<runtime::Unreachable>(), "{error}");
     // It can't have been made, so it isn't said that nobody knows.
     let error = store.commit(vec![create("a", &json!({}))]).await.unwrap_err();
     assert!(!error.to_string().contains("can't be known"), "{error}");
