@@ -32,7 +32,8 @@ locals {
       "roles/pubsub.viewer",
       "roles/run.viewer",
       "roles/secretmanager.viewer",
-      "roles/serviceusage.serviceUsageViewer",
+      "roles/serviceusage.serviceUsageConsumer",
+      "roles/storage.bucketViewer",
     ]
     # Each is the smallest that makes and changes its kind of thing.
     release = [
@@ -45,6 +46,7 @@ locals {
       "roles/compute.loadBalancerAdmin",
       "roles/compute.securityAdmin",
       "roles/datastore.owner",
+      "roles/iam.roleAdmin",
       "roles/iam.serviceAccountAdmin",
       "roles/identityplatform.admin",
       "roles/logging.configWriter",
