@@ -133,7 +133,7 @@ resource "google_project_iam_custom_role" "proposer" {
 
 resource "google_project_iam_member" "proposer" {
   project = var.project_id
-  role    = google_project_iam_custom_role.proposer.id
+  role    = "projects/${var.project_id}/roles/${google_project_iam_custom_role.proposer.role_id}"
   member  = google_service_account.builder["build"].member
 }
 
