@@ -446,10 +446,15 @@ impl Domain {
     }
 }
 
-/// The job that publishes what waits in a domain's outbox.
-fn relay(domain: &str) -> Function {
-    let run = |ports: Arc<Ports>, trace: Trace| -> Boxed<Result<()>> {
+/// The job that publishes what waits in a domain's outbox, and first tells for
+/// how long: an alert is made of that.
+fn relay(domain: &'static str) -> Function {
+    let run = move |ports: Arc<Ports>, trace: Trace| -> Boxed<Result<()>> {
         Box::pin(trace.within(async move {
+            if let Some(oldest) = crate::outbox::oldest(&*ports.store).await? {
+                let outbox_age_seconds = ports.clock.now().as_seconds() - oldest.as_seconds();
+                tracing::info!(domain, outbox_age_seconds, "events waited in the outbox");
+            }
             crate::relay(&*ports.store, &*ports.bus).await?;
             Ok(())
         }))

@@ -123,6 +123,13 @@ pub trait Bus: Send + Sync + 'static {
     async fn publish(&self, events: &[Envelope]) -> anyhow::Result<()>;
 }
 
+/// When the oldest event of an outbox happened; nothing if none waits.
+pub(crate) async fn oldest(store: &dyn Store) -> anyhow::Result<Option<Timestamp>> {
+    let rows = store.query(&Query::ascending::<Envelope>("emitted_at").limit(1)).await?;
+    let first = rows.records.into_iter().next();
+    first.map(|row| Ok(Stored::<Envelope>::read(row)?.into_inner().emitted_at)).transpose()
+}
+
 /// Publishes what waits in a domain's outbox, a batch at a time, oldest first.
 /// Gives back how many events were published.
 pub async fn relay(store: &dyn Store, bus: &dyn Bus) -> anyhow::Result<usize> {
