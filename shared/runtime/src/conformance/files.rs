@@ -120,7 +120,11 @@ fn large(size: usize) -> Content {
 
 /// Some of the bytes of a large content; they differ from place to place.
 fn pattern(places: std::ops::Range<usize>) -> Bytes {
-    places.map(|place| (place % 251) as u8 ^ (place >> 16) as u8).collect()
+    let byte = |place: usize| {
+        let [low, middle, high, ..] = place.to_le_bytes();
+        low ^ middle.rotate_left(3) ^ high
+    };
+    places.map(byte).collect()
 }
 
 /// A text file to be written.
