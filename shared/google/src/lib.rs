@@ -11,6 +11,7 @@ mod identity;
 mod peers;
 mod platform;
 mod run;
+pub mod storage;
 
 pub use client::ServiceClient;
 pub use environment::{Environment, Faults, PlatformSecret};
