@@ -44,7 +44,7 @@ impl Drop for Folder {
 
 struct Local {
     files: Arc<dyn Files>,
-    local: Arc<LocalFiles>,
+    served: Arc<LocalFiles>,
     clock: Arc<StandingClock>,
     folder: Folder,
 }
@@ -60,8 +60,8 @@ impl Local {
         let secret = Arc::new(Secret::new(&[7; 32]));
         let random = Arc::new(SeededRandom::of(seed));
         let files = LocalFiles::open(&folder.0, PUBLIC_URL, secret, clock.clone(), random);
-        let local = Arc::new(files);
-        Self { files: local.clone(), local, clock, folder }
+        let served = Arc::new(files);
+        Self { files: served.clone(), served, clock, folder }
     }
 
     fn restart(self) -> Self {
@@ -118,7 +118,7 @@ impl Cabinet for Local {
     }
 
     async fn send(&self, request: http::Request<Body>) -> Option<http::Response<Bytes>> {
-        let answer = self.local.router().oneshot(request).await.unwrap();
+        let answer = self.served.router().oneshot(request).await.unwrap();
         let (parts, body) = answer.into_parts();
         Some(http::Response::from_parts(parts, body.collect().await.ok()?.to_bytes()))
     }

@@ -33,12 +33,13 @@ impl Signed<'_> {
     /// The query of a link.
     pub(super) fn query(&self, secret: &Secret, method: &str, name: &FileName) -> String {
         let seconds = self.expires_at.as_seconds();
-        let mut query = String::new();
-        for (name, value) in self.parameters {
-            query += &format!("{name}={}&", percent_encode(value.as_bytes(), PLAIN));
-        }
         let signature = self.signature(secret, method, name);
-        query + &format!("expires={seconds}&signature={signature}")
+        let escaped = |(name, value): (&String, &String)| {
+            format!("{name}={}", percent_encode(value.as_bytes(), PLAIN))
+        };
+        let mut pairs: Vec<_> = self.parameters.iter().map(escaped).collect();
+        pairs.extend([format!("expires={seconds}"), format!("signature={signature}")]);
+        pairs.join("&")
     }
 
     fn signature(&self, secret: &Secret, method: &str, name: &FileName) -> String {

@@ -28,7 +28,7 @@ pub(super) fn signer(signer: &LinkSigner, account: &Arc<Account>) -> anyhow::Res
 }
 
 /// What is signed beside the method.
-pub(super) struct Signed<'a> {
+pub(super) struct Wanted<'a> {
     pub name: &'a FileName,
     pub headers: BTreeMap<String, String>,
     pub parameters: BTreeMap<String, String>,
@@ -41,19 +41,19 @@ pub(super) async fn sign(
     settings: &Settings,
     signer: &Signer,
     method: &'static str,
-    signed: Signed<'_>,
+    wanted: Wanted<'_>,
 ) -> Result<Link, FileError> {
     // The client leaves an asterisk in the query as it is, where Cloud Storage
     // wants it escaped: and that's how a name that isn't ASCII is written.
-    let has_asterisk = signed.parameters.values().any(|it| it.contains('*'));
+    let has_asterisk = wanted.parameters.values().any(|it| it.contains('*'));
     let url = if has_asterisk {
-        signature::url(settings, signer, method, &signed).await
+        signature::url(settings, signer, method, &wanted).await
     } else {
-        by_the_client(settings, signer, method, &signed).await
+        by_the_client(settings, signer, method, &wanted).await
     };
     // Whatever it was, it was no fault of the request's: it may work later.
     let url = url.map_err(|error| FileError::Unavailable(format!("no link is signed: {error}")))?;
-    let Signed { headers, lasts: (seconds, now), .. } = signed;
+    let Wanted { headers, lasts: (seconds, now), .. } = wanted;
     let (method, expires_at) = (method.to_owned(), now.plus_seconds(seconds.into()));
     Ok(Link { method, url, headers, expires_at })
 }
@@ -62,17 +62,17 @@ async fn by_the_client(
     settings: &Settings,
     signer: &Signer,
     method: &'static str,
-    signed: &Signed<'_>,
+    wanted: &Wanted<'_>,
 ) -> anyhow::Result<String> {
     let bucket = format!("projects/_/buckets/{}", settings.bucket);
-    let mut builder = SignedUrlBuilder::for_object(bucket, signed.name.as_str())
+    let mut builder = SignedUrlBuilder::for_object(bucket, wanted.name.as_str())
         .with_method(method.parse()?)
         .with_endpoint(settings.url())
-        .with_expiration(Duration::from_secs(signed.lasts.0.into()));
-    for (name, value) in &signed.headers {
+        .with_expiration(Duration::from_secs(wanted.lasts.0.into()));
+    for (name, value) in &wanted.headers {
         builder = builder.with_header(name, value);
     }
-    for (name, value) in &signed.parameters {
+    for (name, value) in &wanted.parameters {
         builder = builder.with_query_param(name, value);
     }
     Ok(builder.sign_with(signer).await?)

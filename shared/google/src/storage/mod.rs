@@ -88,15 +88,15 @@ impl Files for CloudFiles {
     async fn upload_link(&self, upload: &Upload) -> Result<Link, FileError> {
         let lasts = (upload.seconds(), self.clock.now());
         let (headers, parameters) = (upload.headers(), <_>::default());
-        let signed = links::Signed { name: upload.name(), headers, parameters, lasts };
-        links::sign(&self.settings, self.signer().await?, "PUT", signed).await
+        let wanted = links::Wanted { name: upload.name(), headers, parameters, lasts };
+        links::sign(&self.settings, self.signer().await?, "PUT", wanted).await
     }
 
     async fn download_link(&self, download: &Download) -> Result<Link, FileError> {
         let lasts = (download.seconds(), self.clock.now());
         let (headers, parameters) = (<_>::default(), download.parameters());
-        let signed = links::Signed { name: download.name(), headers, parameters, lasts };
-        links::sign(&self.settings, self.signer().await?, "GET", signed).await
+        let wanted = links::Wanted { name: download.name(), headers, parameters, lasts };
+        links::sign(&self.settings, self.signer().await?, "GET", wanted).await
     }
 
     async fn info(&self, name: &FileName) -> Result<FileInfo, FileError> {

@@ -1,12 +1,12 @@
 //! A link's signature (V4), for what the official client's own can't write.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use aws_lc_rs::digest;
 use google_cloud_auth::signer::Signer;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::{Settings, links::Signed};
+use super::{Settings, links::Wanted};
 
 /// What needs no escape (RFC 3986).
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -18,10 +18,10 @@ pub(super) async fn url(
     settings: &Settings,
     signer: &Signer,
     method: &str,
-    signed: &Signed<'_>,
+    wanted: &Wanted<'_>,
 ) -> anyhow::Result<String> {
-    anyhow::ensure!(signed.headers.is_empty(), "an upload's signature has no parameters");
-    let (seconds, now) = signed.lasts;
+    anyhow::ensure!(wanted.headers.is_empty(), "an upload's signature has no parameters");
+    let (seconds, now) = wanted.lasts;
     let date = now.as_jiff().strftime("%Y%m%dT%H%M%SZ").to_string();
     let scope = format!("{}/auto/storage/goog4_request", &date[..8]);
     let mut parameters: BTreeMap<&str, String> = BTreeMap::from([
@@ -31,14 +31,14 @@ pub(super) async fn url(
         ("X-Goog-Expires", seconds.to_string()),
         ("X-Goog-SignedHeaders", "host".to_owned()),
     ]);
-    parameters.extend(signed.parameters.iter().map(|(name, value)| (&**name, value.clone())));
+    parameters.extend(wanted.parameters.iter().map(|(name, value)| (&**name, value.clone())));
     let escaped = |(name, value): (&&str, &String)| {
         format!("{}={}", utf8_percent_encode(name, PLAIN), utf8_percent_encode(value, PLAIN))
     };
     let query = parameters.iter().map(escaped).collect::<Vec<_>>().join("&");
 
     let path =
-        format!("/{}/{}", settings.bucket, utf8_percent_encode(signed.name.as_str(), IN_PATH));
+        format!("/{}/{}", settings.bucket, utf8_percent_encode(wanted.name.as_str(), IN_PATH));
     let (_, host) = settings.url().split_once("://").unwrap_or_default();
     // As the client does it: the port, which Cloud Storage has none of, isn't signed.
     let host = host.split(':').next().unwrap_or_default();
@@ -53,5 +53,8 @@ fn sum(bytes: &[u8]) -> String {
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

@@ -67,7 +67,7 @@ pub(super) async fn write(
         Expected::Absent => request.set_if_generation_match(0),
         Expected::At(generation) => request.set_if_generation_match(generation.number()),
     };
-    let written = request.send_buffered().await;
+    let written = Box::pin(request.send_buffered()).await;
     let object = written.map_err(|error| refusal(error, file.expected))?;
     Ok(info(file, &object)?)
 }
@@ -96,9 +96,8 @@ pub(super) fn refusal(error: Error, expected: Expected) -> FileError {
         Some(status @ (408 | 429 | 500..)) => {
             FileError::Unavailable(format!("Cloud Storage answered {status}"))
         }
-        Some(_) => anyhow::Error::from(error).into(),
         None if is_passing(&error) => FileError::Unavailable(error.to_string()),
-        None => anyhow::Error::from(error).into(),
+        _ => anyhow::Error::from(error).into(),
     }
 }
 

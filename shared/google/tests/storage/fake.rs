@@ -100,19 +100,22 @@ impl std::ops::Deref for Fake {
     }
 }
 
-type Answer = Result<Response, Response>;
+/// An answer that ends it.
+pub struct Refused(Box<Response>);
+
+type Answer = Result<Response, Refused>;
 
 /// A refusal as the XML API tells it.
-pub fn refused(status: u16, code: &str) -> Response {
+pub fn refused(status: u16, code: &str) -> Refused {
     let body = format!("<?xml version='1.0' encoding='UTF-8'?><Error><Code>{code}</Code></Error>");
-    (StatusCode::from_u16(status).unwrap(), [("content-type", "application/xml")], body)
-        .into_response()
+    let status = StatusCode::from_u16(status).unwrap();
+    Refused(Box::new((status, [("content-type", "application/xml")], body).into_response()))
 }
 
-fn failed(status: u16) -> Response {
+fn failed(status: u16) -> Refused {
     let status = StatusCode::from_u16(status).unwrap();
     let error = json!({ "error": { "code": status.as_u16(), "message": "no" } });
-    (status, axum::Json(error)).into_response()
+    Refused(Box::new((status, axum::Json(error)).into_response()))
 }
 
 fn decoded(text: &str) -> String {
@@ -227,7 +230,7 @@ impl Object {
                     }
                 };
                 if from >= to {
-                    return refused(416, "InvalidRange");
+                    return *refused(416, "InvalidRange").0;
                 }
                 (206, from, to)
             }
@@ -273,10 +276,10 @@ async fn answer(State(fake): State<Fake>, request: Request) -> Response {
     } else {
         fake.link(&parts, body).await
     };
-    answered.unwrap_or_else(|refused| refused)
+    answered.unwrap_or_else(|refused| *refused.0)
 }
 
-fn is_allowed(parts: &Parts) -> Result<(), Response> {
+fn is_allowed(parts: &Parts) -> Result<(), Refused> {
     let bears = parts.headers.get("authorization");
     let bears = bears.is_some_and(|it| it == &format!("Bearer {TOKEN}"));
     if bears { Ok(()) } else { Err(failed(401)) }
@@ -428,7 +431,7 @@ impl Fake {
             upload.received.extend_from_slice(body);
         }
         if total != Some(upload.received.len()) {
-            let mut response = failed(308);
+            let mut response = *failed(308).0;
             if let Some(last) = upload.received.len().checked_sub(1) {
                 let range = format!("bytes=0-{last}");
                 response.headers_mut().insert("range", range.parse().unwrap());

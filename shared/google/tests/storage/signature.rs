@@ -1,17 +1,19 @@
 //! Whether a link's signature is good, computed anew as Cloud Storage's
 //! documentation of V4 signatures says.
 
+use std::fmt::Write as _;
+
 use aws_lc_rs::{
     digest,
     signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents},
 };
-use axum::{http::request::Parts, response::Response};
+use axum::http::request::Parts;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use contracts::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use runtime::token::PublicKey;
 
-use crate::fake::refused;
+use crate::fake::{Refused, refused};
 
 /// What needs no escape (RFC 3986).
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -21,12 +23,7 @@ fn decoded(text: &str) -> String {
 }
 
 /// Refuses a request that isn't exactly the one that was signed, or comes too late.
-pub fn check(
-    parts: &Parts,
-    now: Timestamp,
-    account: &str,
-    key: &PublicKey,
-) -> Result<(), Response> {
+pub fn check(parts: &Parts, now: Timestamp, account: &str, key: &PublicKey) -> Result<(), Refused> {
     let query = parts.uri.query().unwrap_or_default();
     let mut pairs: Vec<_> = query
         .split('&')
@@ -61,14 +58,14 @@ pub fn check(
     if parts.headers.keys().any(|it| is_unsigned(it.as_str())) {
         return Err(refused(400, "HeadersNotSigned"));
     }
-    let mut headers = String::new();
+    let mut headers = Vec::new();
     for name in &signed {
         let sent =
             parts.headers.get(*name).ok_or_else(|| refused(400, "MalformedSecurityHeader"))?;
         let sent = sent.to_str().unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
         // The client signs the host without its port; the real one has none.
         let sent = if *name == "host" { sent.split(':').next().unwrap().to_owned() } else { sent };
-        headers += &format!("{name}:{sent}\n");
+        headers.push(format!("{name}:{sent}\n"));
     }
 
     let canonical = |text: &str| utf8_percent_encode(text, PLAIN).to_string();
@@ -78,6 +75,7 @@ pub fn check(
         .map(|(name, value)| format!("{}={}", canonical(name), canonical(value)))
         .collect();
     let (method, path, query) = (&parts.method, parts.uri.path(), query.join("&"));
+    let headers = headers.concat();
     let request =
         format!("{method}\n{path}\n{query}\n{headers}\n{signed_headers}\nUNSIGNED-PAYLOAD");
     let hash = hexadecimal(digest::digest(&digest::SHA256, request.as_bytes()).as_ref());
@@ -102,7 +100,10 @@ pub fn check(
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn bytes(hexadecimal: &str) -> Option<Vec<u8>> {
