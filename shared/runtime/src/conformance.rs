@@ -6,9 +6,9 @@
 //! tells the truth about the cloud because both keep these.
 
 pub mod bus;
-pub mod files;
 mod commits;
 mod documents;
+pub mod files;
 mod limits;
 mod pages;
 mod queries;

@@ -207,7 +207,8 @@ fn idle_month(manifest: &Value) -> anyhow::Result<Vec<Line>> {
         runs.add(job, times)?;
         // A query that finds nothing counts as one that finds one; a relay asks twice: for how
         // long something waits, and what.
-        let is_relay = job["target"].as_str().is_some_and(|it| it.ends_with(".relay"));
+        let is_relay =
+            job["target"].as_str().is_some_and(|it| it.split('.').next_back() == Some("relay"));
         reads += times * if is_relay { 2 } else { 1 };
         jobs += 1;
     }
