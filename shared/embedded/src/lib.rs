@@ -11,6 +11,7 @@ mod platform;
 mod smtp;
 pub mod store;
 
+pub use self::smtp::Smtp;
 pub use bus::{DeadLetter, LocalBus, Waiting};
 pub use client::LocalClient;
 pub use clockwork::Clockwork;
@@ -19,4 +20,3 @@ pub use inbox::{Inbox, Letter};
 pub use keyring::{FileKeyring, secret};
 pub use platform::{Options, Platform};
 pub use runtime::{SystemClock, SystemRandom};
-pub use smtp::Smtp;

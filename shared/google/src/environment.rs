@@ -62,6 +62,9 @@ pub struct Environment {
     pub peers: Peers,
     /// `AULA_ADMIN_EMAIL`: who registers with this address is an admin.
     pub admin_email: Option<String>,
+    /// `AULA_SMTP_URL`: the server that takes mail, such as `smtp://mail:1025`; it's
+    /// spoken to without TLS. Without it no mail is sent.
+    pub smtp_server: Option<smtp::Server>,
     /// `GCE_METADATA_HOST`: where the metadata server is.
     pub metadata_host: String,
     /// `FIRESTORE_EMULATOR_HOST`: the emulator to use instead of Firestore.
@@ -134,6 +137,7 @@ impl Environment {
                 .parsed("AULA_PEERS", "name=https://…, separated by commas", Peers::parse)
                 .unwrap_or_default(),
             admin_email: reading.text("AULA_ADMIN_EMAIL"),
+            smtp_server: reading.parsed("AULA_SMTP_URL", "smtp://host:port", |it| it.parse().ok()),
             metadata_host: reading
                 .text("GCE_METADATA_HOST")
                 .unwrap_or_else(|| "metadata.google.internal".to_owned()),
@@ -299,6 +303,7 @@ mod tests {
             ("K_SERVICE", "courses"),
             ("AULA_PEERS", "identity"),
             ("AULA_SIGNING_KEY", "hunter2"),
+            ("AULA_SMTP_URL", "smtp://user:hunter2@mail.example"),
             ("PUBSUB_EMULATOR_HOST", "localhost"),
             ("FUNCTION_TARGET", "letters.burn"),
         ]);
@@ -312,6 +317,7 @@ mod tests {
             "AULA_UNSIGNED_PUSH",
             "AULA_PEERS",
             "AULA_SIGNING_KEY",
+            "AULA_SMTP_URL",
             "PUBSUB_EMULATOR_HOST",
             "FUNCTION_TARGET",
         ];

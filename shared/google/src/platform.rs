@@ -19,6 +19,7 @@ use runtime::{
     mail::{MailError, Message, Taken},
     token::Verifier,
 };
+use smtp::Smtp;
 
 use crate::{
     CloudKeyring, Environment, GoogleTokens, Http, KeySet, Metadata, Names, PubSubBus,
@@ -76,11 +77,15 @@ impl Platform {
         let peers = environment.peers.clone();
         let client = ServiceClient::new(peers, http, metadata, clock.clone(), random.clone());
         let bus = PubSubBus::new(names, environment.pubsub_emulator.clone(), store.clone());
+        let mail: Arc<dyn Mail> = match environment.smtp_server.clone() {
+            Some(server) => Arc::new(Smtp::new(server, &environment.public_url, clock.clone())),
+            None => Arc::new(NoMail),
+        };
         let ports = Arc::new(Ports {
             store,
             client: Arc::new(client),
             bus: Arc::new(bus),
-            mail: Arc::new(NoMail),
+            mail,
             verifier: Arc::new(Verifier::new(keyring.clone(), &environment.public_url)),
             keyring,
             clock,

@@ -1,4 +1,4 @@
-//! Who may use whom: `contracts ← runtime ← {google, embedded, testing}`; a domain uses
+//! Who may use whom: `contracts ← runtime ← smtp ← {google, embedded} ← testing`; a domain uses
 //! contracts and runtime, and no other domain; its container uses google, which is built
 //! only when it's asked for; the gateway uses everything.
 
@@ -13,7 +13,10 @@ fn allowed(name: &str) -> (&'static [&'static str], &'static [&'static str]) {
         "runtime" => (&["contracts"], &[]),
         "testing" => (&["contracts", "runtime", "embedded"], &[]),
         // Its bus is tested on a store that is quick.
-        "google" => (&["contracts", "runtime"], &["contracts", "runtime", "testing", "embedded"]),
+        "google" => {
+            (&["contracts", "runtime", "smtp"], &["contracts", "runtime", "testing", "embedded"])
+        }
+        "embedded" => (&["contracts", "runtime", "smtp"], &["contracts", "runtime", "testing"]),
         // Tests serve a domain on `testing`.
         _ => (&["contracts", "runtime"], &["contracts", "runtime", "testing"]),
     }

@@ -85,7 +85,9 @@ fn id(message_id: &str) -> Result<&str, MailError> {
 fn header_name(name: &str) -> Result<HeaderName, MailError> {
     let lower = name.to_ascii_lowercase();
     let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    if !plain || OWN.contains(&lower.as_str()) || lower.starts_with("content-") {
+    // The language is the message's; all else of the content is MIME's.
+    let is_mimes = lower.starts_with("content-") && lower != "content-language";
+    if !plain || OWN.contains(&lower.as_str()) || is_mimes {
         return Err(refused("a header's name isn't one, or the message has it already"));
     }
     let name = HeaderName::new_from_ascii(name.to_owned());
@@ -110,7 +112,10 @@ mod tests {
             subject: "Hello".to_owned(),
             text: "text".to_owned(),
             html: "<p>html</p>".to_owned(),
-            headers: vec![("X-Aula-Ref".to_owned(), "things/1".to_owned())],
+            headers: vec![
+                ("X-Aula-Ref".to_owned(), "things/1".to_owned()),
+                ("Content-Language".to_owned(), "en".to_owned()),
+            ],
             attachments: Vec::new(),
         }
     }
@@ -138,6 +143,7 @@ mod tests {
             "Message-ID: <one@aula.example>",
             "Date: Thu, 01 Jan 1970 00:00:00 +0000",
             "X-Aula-Ref: things/1",
+            "Content-Language: en",
             "MIME-Version: 1.0",
         ] {
             assert!(headers.contains(&header.to_owned()), "{header} in {headers:?}");

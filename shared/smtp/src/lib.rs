@@ -8,6 +8,7 @@ mod composing;
 
 use std::{
     net::IpAddr,
+    str::FromStr,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -36,15 +37,19 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::Inbox;
+/// Where a server that takes mail is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    host: String,
+    port: u16,
+}
 
-/// Mail over SMTP; what was taken is in the inbox too.
+/// Mail by way of a server.
 pub struct Smtp {
-    server: (String, u16),
+    server: Server,
     from: Mailbox,
     hello: ClientId,
     clock: Arc<dyn Clock>,
-    inbox: Arc<Inbox>,
     lines: Semaphore,
     idle: Mutex<Vec<(AsyncSmtpConnection, Instant)>>,
 }
@@ -71,25 +76,17 @@ struct Letter<'a> {
 }
 
 impl Smtp {
-    /// A server, such as `smtp://localhost:1025`, for the platform at an address.
-    pub fn new(
-        url: &str,
-        public_url: &str,
-        clock: Arc<dyn Clock>,
-        inbox: Arc<Inbox>,
-    ) -> anyhow::Result<Self> {
-        let server = server(url).with_context(|| format!("{url} isn't smtp://host:port"))?;
-        let domain = domain(public_url);
-        let sender = Address::new("no-reply", &domain).context("the sender's address")?;
-        Ok(Self {
+    /// By way of a server, for the platform at an address.
+    pub fn new(server: Server, public_url: &str, clock: Arc<dyn Clock>) -> Self {
+        let sender = sender(public_url);
+        Self {
             server,
+            hello: ClientId::Domain(sender.domain().to_owned()),
             from: Mailbox::new(Some("Aula".to_owned()), sender),
-            hello: ClientId::Domain(domain),
             clock,
-            inbox,
             lines: Semaphore::new(LINES),
             idle: Mutex::default(),
-        })
+        }
     }
 
     async fn hand_over(&self, letter: &Letter<'_>) -> Result<(), MailError> {
@@ -124,7 +121,7 @@ impl Smtp {
 
     /// A new connection, whose server is ready for the content.
     async fn prepared(&self, letter: &Letter<'_>) -> Result<AsyncSmtpConnection, MailError> {
-        let (host, port) = &self.server;
+        let Server { host, port } = &self.server;
         let server = (host.as_str(), *port);
         let connect = AsyncSmtpConnection::connect_tokio1(server, None, &self.hello, None, None);
         let mut line = match timeout(CONNECT_WITHIN, connect).await {
@@ -194,19 +191,12 @@ impl Mail for Smtp {
                 MailError::Unavailable(said)
             })
         });
-        sent.map_err(|error| without_address(error, &message.to))?;
-        if let Err(error) = self.inbox.keep(message).await {
-            tracing::warn!(error = format!("{error:#}"), "sent mail isn't in the local inbox");
-        }
-        Ok(())
+        sent.map_err(|error| without_address(error, &message.to))
     }
 
-    /// SMTP can't tell; but what is in the inbox was taken before it came there.
-    async fn taken(&self, message_id: &str) -> anyhow::Result<Taken> {
-        Ok(match self.inbox.taken(message_id).await? {
-            Taken::Yes => Taken::Yes,
-            Taken::No | Taken::CannotTell => Taken::CannotTell,
-        })
+    /// SMTP has no way to ask.
+    async fn taken(&self, _: &str) -> anyhow::Result<Taken> {
+        Ok(Taken::CannotTell)
     }
 }
 
@@ -220,37 +210,40 @@ fn without_address(error: MailError, address: &str) -> MailError {
     }
 }
 
-/// The host and the port of `smtp://host:port`.
-fn server(url: &str) -> anyhow::Result<(String, u16)> {
-    let Some(authority) = url.strip_prefix("smtp://") else {
-        bail!("only smtp is spoken, without TLS");
-    };
-    let authority = authority.trim_end_matches('/');
-    if authority.contains(['/', '?', '#', '@']) {
-        bail!("there can be neither a path nor a password");
+impl FromStr for Server {
+    type Err = anyhow::Error;
+
+    /// Reads `smtp://host:port`.
+    fn from_str(url: &str) -> anyhow::Result<Self> {
+        let Some(authority) = url.strip_prefix("smtp://") else {
+            bail!("only smtp is spoken, without TLS: smtp://host:port");
+        };
+        let authority = authority.trim_end_matches('/');
+        if authority.contains(['/', '?', '#', '@']) {
+            bail!("there can be neither a path nor a password");
+        }
+        let (host, port) = match authority.rsplit_once(':') {
+            // The colons of an IPv6 address are between brackets.
+            Some((host, port)) if !port.contains(']') => (host, port.parse().context("the port")?),
+            _ => (authority, 25),
+        };
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        if host.is_empty() {
+            bail!("there's no host");
+        }
+        Ok(Self { host, port })
     }
-    let (host, port) = match authority.rsplit_once(':') {
-        // The colons of an IPv6 address are between brackets.
-        Some((host, port)) if !port.contains(']') => (host, port.parse().context("the port")?),
-        _ => (authority, 25),
-    };
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    if host.is_empty() {
-        bail!("there's no host");
-    }
-    Ok((host.to_owned(), port))
 }
 
-/// The domain that mail comes from: the platform's, if it has one.
-fn domain(public_url: &str) -> String {
+/// Whom mail comes from: somebody at the platform's domain, if it has one.
+fn sender(public_url: &str) -> Address {
     let authority = public_url.split_once("://").map_or(public_url, |(_, rest)| rest);
     let authority = authority.split('/').next().unwrap_or_default();
     let host = authority.split(':').next().unwrap_or_default();
-    if host.contains('.') && host.parse::<IpAddr>().is_err() {
-        host.to_owned()
-    } else {
-        "aula.localhost".to_owned()
-    }
+    let is_domain = host.contains('.') && host.parse::<IpAddr>().is_err();
+    let sender = is_domain.then(|| Address::new("no-reply", host).ok()).flatten();
+    sender
+        .unwrap_or_else(|| Address::new("no-reply", "aula.localhost").expect("this is an address"))
 }
 
 #[cfg(test)]
@@ -259,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_server_is_a_host_and_a_port() {
-        let read = |url: &str| server(url).ok();
+        let read = |url: &str| url.parse::<Server>().ok().map(|it| (it.host, it.port));
         assert_eq!(read("smtp://localhost:1025"), Some(("localhost".to_owned(), 1025)));
         assert_eq!(read("smtp://mail.example"), Some(("mail.example".to_owned(), 25)));
         assert_eq!(read("smtp://[::1]:2525/"), Some(("::1".to_owned(), 2525)));
@@ -271,9 +264,9 @@ mod tests {
 
     #[test]
     fn mail_comes_from_the_platforms_domain_if_it_has_one() {
-        assert_eq!(domain("https://aula.example:8443/x"), "aula.example");
+        assert_eq!(sender("https://aula.example:8443/x").domain(), "aula.example");
         for url in ["http://127.0.0.1:8080", "http://localhost:8080", "http://[::1]:8080"] {
-            assert_eq!(domain(url), "aula.localhost");
+            assert_eq!(sender(url).domain(), "aula.localhost");
         }
     }
 
