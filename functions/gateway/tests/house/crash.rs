@@ -10,8 +10,8 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    race::crowd,
     school::{Section, in_seconds, text},
+    seats::crowd,
     support::{Options, Person, Server, server, until},
 };
 

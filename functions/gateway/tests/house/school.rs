@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::support::{Person, Server};
+use crate::support::{Client, Person};
 
 /// A section that people can enroll in.
 pub struct Section {
@@ -13,7 +13,7 @@ pub struct Section {
     pub teacher: Person,
 }
 
-impl Server {
+impl Client {
     /// Writes and publishes a course, and opens a section of it with these fields.
     pub fn open_section(&self, teacher: &Person, more: &Value) -> Section {
         let course = json!({

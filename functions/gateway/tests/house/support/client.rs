@@ -7,13 +7,15 @@ use std::{
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     sync::{
-        Mutex,
+        Mutex, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use serde_json::Value;
+
+use super::Person;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -72,11 +74,14 @@ pub struct Client {
     pub address: SocketAddr,
     idle: Mutex<Vec<BufReader<TcpStream>>>,
     keys: AtomicU64,
+    /// Who runs the platform, once they are signed in.
+    pub(super) admin: OnceLock<Person>,
 }
 
 impl Client {
     pub fn to(address: SocketAddr) -> Self {
-        Self { address, idle: Mutex::default(), keys: AtomicU64::new(1) }
+        let (idle, admin) = Default::default();
+        Self { address, idle, keys: AtomicU64::new(1), admin }
     }
 
     pub fn get(&self, path: &str, token: &str) -> Answer {

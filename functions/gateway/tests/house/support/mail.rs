@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::{Server, until};
+use super::{Client, until};
 
-impl Server {
+impl Client {
     /// Every mail to an address, newest first.
     pub fn mail_to(&self, address: &str) -> Vec<Value> {
         let path = format!("/local/inbox?format=json&to={}", address.replace('+', "%2B"));

@@ -7,7 +7,7 @@ mod people;
 pub mod server;
 
 pub use client::{Answer, Client};
-pub use people::{PASSWORD, Person};
+pub use people::{ADMIN_EMAIL, PASSWORD, Person};
 pub use server::{Options, Server};
 
 use std::{
@@ -18,7 +18,7 @@ use std::{
 /// Waits until something is there: what happens in another process can only be
 /// looked for again and again.
 pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    const PATIENCE: Duration = Duration::from_secs(30);
+    const PATIENCE: Duration = Duration::from_mins(1);
     let began = Instant::now();
     loop {
         if let Some(found) = look() {

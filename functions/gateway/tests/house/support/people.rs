@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::Server;
+use super::Client;
 
 /// Who runs the platform, in tests.
 pub const ADMIN_EMAIL: &str = "admin@aula.example";
@@ -18,7 +18,7 @@ pub struct Person {
     pub token: String,
 }
 
-impl Server {
+impl Client {
     /// Registers someone, with the code out of their mail, and signs them in.
     /// Roles beyond a student's are given by the admin.
     pub fn sign_up(&self, email: &str, roles: &[&str]) -> Person {

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::{
-        Arc, Mutex, OnceLock,
+        Arc, Mutex,
         atomic::{AtomicU32, Ordering},
         mpsc,
     },
@@ -18,7 +18,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Client, Person, people::ADMIN_EMAIL, until};
+use super::{ADMIN_EMAIL, Client, until};
 
 /// How a server is started; otherwise as if nothing were said.
 #[derive(Clone, Debug, Default)]
@@ -40,8 +40,6 @@ pub struct Server {
     client: Client,
     data: PathBuf,
     said: Arc<Mutex<Vec<String>>>,
-    /// Who runs the platform, once they are signed in.
-    pub(super) admin: OnceLock<Person>,
     /// Whether the folder is ours to remove.
     is_scratch: bool,
 }
@@ -88,8 +86,7 @@ impl Server {
             let _ = child.kill();
             panic!("the server doesn't listen; it said: {:#?}", said.lock().unwrap())
         });
-        let (client, admin) = (Client::to(address), OnceLock::new());
-        Self { child, client, data, said, admin, is_scratch }
+        Self { child, client: Client::to(address), data, said, is_scratch }
     }
 
     /// Starts one on a folder that may have been used before.
