@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{audit, demo, log, serve};
+use crate::{audit, cloud, demo, log, serve};
 
 /// Aula, a course platform: all of its functions in one process.
 ///
@@ -18,12 +18,14 @@ pub struct Command {
     options: Options,
 }
 
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 enum Task {
     /// Fills an empty platform with a catalog, people and enrollments.
     Demo,
     /// Checks what must be true of the data; exits with 1 if anything isn't.
     Audit,
+    /// Serves the platform as in the cloud: every function a process of its own, on Google's emulators.
+    Cloud(cloud::Options),
 }
 
 /// The settings; each has an environment variable too.
@@ -53,14 +55,11 @@ pub struct Options {
 }
 
 impl Command {
-    /// Does what was asked. Only the server logs; the others just answer.
+    /// Does what was asked. Only servers log; the others just answer.
     pub fn run(self) -> ExitCode {
         let outcome = match self.task {
-            None => log::start().and_then(|lines| {
-                let served = serve::run(&self.options);
-                lines.flush();
-                served.map(|()| ExitCode::SUCCESS)
-            }),
+            None => logged(|| serve::run(&self.options)),
+            Some(Task::Cloud(cloud)) => logged(|| cloud::run(&self.options, &cloud)),
             Some(Task::Demo) => demo::run(&self.options).map(|()| ExitCode::SUCCESS),
             Some(Task::Audit) => audit::run(&self.options.data),
         };
@@ -69,6 +68,14 @@ impl Command {
             ExitCode::FAILURE
         })
     }
+}
+
+/// Does something that logs.
+fn logged(run: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<ExitCode> {
+    let lines = log::start()?;
+    let done = run();
+    lines.flush();
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 #[cfg(test)]

@@ -2,9 +2,10 @@
 //!
 //! In the cloud it is a document that API Gateway reads; here it is a server
 //! that runs every function in one process, the pages that a developer wants
-//! beside it, and the tests of the whole house.
+//! beside it, the cloud on one machine, and the tests of the whole house.
 
 mod audit;
+mod cloud;
 pub mod command;
 mod demo;
 mod generated;

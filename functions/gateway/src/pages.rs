@@ -9,14 +9,22 @@ mod inbox;
 mod problems;
 mod stats;
 
+use std::sync::Arc;
+
 use axum::{
     Router,
     body::Body,
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::Response,
 };
+use embedded::Inbox;
 
 use crate::serve::Local;
+
+/// The local inbox alone, on a platform at this address.
+pub(crate) fn inbox_router(inbox: Arc<Inbox>, public_url: &str) -> Router {
+    Router::new().merge(home::style()).merge(guard::guarded(inbox::router(inbox), public_url))
+}
 
 /// The routes of all pages.
 pub(crate) fn router(local: &Local) -> Router {
@@ -25,7 +33,10 @@ pub(crate) fn router(local: &Local) -> Router {
         .merge(docs::router())
         .merge(problems::router())
         .merge(health::router(local))
-        .merge(guard::guarded(inbox::router(local).merge(stats::router(local)), local))
+        .merge(guard::guarded(
+            inbox::router(local.platform.inbox().clone()).merge(stats::router(local)),
+            &local.ports.settings.public_url,
+        ))
 }
 
 /// What a page of ours may do: be styled, and nothing else.

@@ -69,7 +69,7 @@ pub(crate) fn open(options: &Options, address: SocketAddr) -> anyhow::Result<Pla
 }
 
 /// Where people reach the platform.
-fn public_url(options: &Options, address: SocketAddr) -> String {
+pub(crate) fn public_url(options: &Options, address: SocketAddr) -> String {
     match &options.public_url {
         Some(url) => url.trim_end_matches('/').to_owned(),
         // Any address of the machine is meant, and no link can say that.
@@ -79,7 +79,7 @@ fn public_url(options: &Options, address: SocketAddr) -> String {
 }
 
 /// Ready when the process is told to stop.
-fn told_to_stop() -> anyhow::Result<impl Future<Output = ()>> {
+pub(crate) fn told_to_stop() -> anyhow::Result<impl Future<Output = ()>> {
     let (mut terminate, mut interrupt) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     Ok(async move {

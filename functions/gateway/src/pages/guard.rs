@@ -5,6 +5,8 @@
 //! in its reader's name, or under a name of its own that leads here; neither is
 //! answered.
 
+use std::sync::Arc;
+
 use axum::{
     Router,
     extract::{Request, State},
@@ -15,15 +17,13 @@ use axum::{
 use contracts::{Language, Problem, ProblemDetails};
 use runtime::problems::FORBIDDEN;
 
-use crate::serve::Local;
-
 /// Lets only this machine's own requests through.
-pub(super) fn guarded(router: Router, local: &Local) -> Router {
-    router.layer(from_fn_with_state(local.clone(), check))
+pub(super) fn guarded(router: Router, public_url: &str) -> Router {
+    let public: Arc<str> = host_of(public_url).into();
+    router.layer(from_fn_with_state(public, check))
 }
 
-async fn check(State(local): State<Local>, request: Request, next: Next) -> Response {
-    let public = host_of(&local.ports.settings.public_url).to_owned();
+async fn check(State(public): State<Arc<str>>, request: Request, next: Next) -> Response {
     if is_from_elsewhere(request.headers()) || !is_ours(request.headers(), &public) {
         return refused(FORBIDDEN);
     }

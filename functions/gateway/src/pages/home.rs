@@ -5,9 +5,12 @@ use axum::{Router, response::Response, routing::get};
 use super::{PLAIN_POLICY, kept, of_type, page};
 
 pub(super) fn router() -> Router {
-    Router::new()
-        .route("/", get(home))
-        .route("/local/style.css", get(async || kept(of_type("text/css", STYLE))))
+    Router::new().route("/", get(home)).merge(style())
+}
+
+/// How pages look.
+pub(super) fn style() -> Router {
+    Router::new().route("/local/style.css", get(async || kept(of_type("text/css", STYLE))))
 }
 
 const STYLE: &str = include_str!("style.css");

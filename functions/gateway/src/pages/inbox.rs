@@ -1,7 +1,7 @@
 //! `GET /local/inbox`: the mail that the platform has sent, newest first, as a
 //! page or as JSON.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::Arc};
 
 use axum::{
     Router,
@@ -10,19 +10,18 @@ use axum::{
     response::Response,
     routing::get,
 };
-use embedded::Letter;
+use embedded::{Inbox, Letter};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
 use super::{escaped, page};
-use crate::serve::Local;
 
 /// How many mails are shown unless it's said, and the most.
 const SHOWN: u32 = 100;
 const MOST: u32 = 1000;
 
-pub(super) fn router(local: &Local) -> Router {
-    Router::new().route("/local/inbox", get(inbox)).with_state(local.clone())
+pub(super) fn router(inbox: Arc<Inbox>) -> Router {
+    Router::new().route("/local/inbox", get(shown_inbox)).with_state(inbox)
 }
 
 /// What is to be shown, and how.
@@ -51,10 +50,10 @@ impl Wish {
     }
 }
 
-async fn inbox(State(Local { platform, .. }): State<Local>, RawQuery(query): RawQuery) -> Response {
+async fn shown_inbox(State(inbox): State<Arc<Inbox>>, RawQuery(query): RawQuery) -> Response {
     let wish = Wish::of(query.as_deref().unwrap_or_default());
     let limit = wish.limit.unwrap_or(SHOWN).clamp(1, MOST);
-    let letters = match platform.inbox().newest(wish.to.as_deref(), limit, None).await {
+    let letters = match inbox.newest(wish.to.as_deref(), limit, None).await {
         Ok(page) => page.items,
         Err(error) => {
             tracing::error!(error = %error, "the inbox can't be read");

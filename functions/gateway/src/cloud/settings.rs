@@ -1,0 +1,157 @@
+//! What every process is told by its environment, as Terraform tells the services.
+
+use std::{collections::BTreeMap, net::SocketAddr};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use runtime::Random;
+
+use super::{
+    front::Services,
+    issuer::account,
+    layout::{Function, Invoker, Manifest},
+    service::Service,
+};
+
+/// The function that tells the public keys of access tokens.
+pub(super) const JWKS: &str = "identity-get-jwks";
+
+/// What all processes have in common.
+pub(super) struct Settings {
+    pub project: String,
+    pub public_url: String,
+    pub secret: String,
+    pub signing_key: String,
+    pub smtp_url: String,
+    pub admin_email: Option<String>,
+    pub firestore: String,
+    pub pubsub: String,
+    /// Where the keys of ID tokens are.
+    pub google_keys: String,
+    /// Each domain's metadata server, which knows it as its own service account.
+    pub metadata: BTreeMap<String, SocketAddr>,
+}
+
+/// A new secret of the platform.
+pub(super) fn secret(random: &dyn Random) -> String {
+    let mut bytes = [0; 32];
+    random.fill(&mut bytes);
+    BASE64_STANDARD.encode(bytes)
+}
+
+impl Settings {
+    /// The environment of a service's process. It's told nothing that it doesn't need.
+    pub fn environment(
+        &self,
+        service: &Service,
+        manifest: &Manifest,
+        services: &Services,
+    ) -> Vec<(&'static str, String)> {
+        let place = &service.place;
+        let domain = &manifest.domains[&place.domain];
+        let functions = || place.functions.iter().map(|name| &manifest.functions[name]);
+        let is_run_by = |invoker| functions().any(|it| it.invoker == invoker);
+        let peer = |(id, name): (&String, &String)| format!("{id}={}", services[name].url());
+        let peers: Vec<_> = domain.calls.iter().map(peer).collect();
+        let own = self.metadata[&place.domain].to_string();
+        let mut environment = vec![
+            ("PORT", service.address.port().to_string()),
+            ("K_SERVICE", place.name.clone()),
+            ("K_REVISION", "local".to_owned()),
+            ("GOOGLE_CLOUD_PROJECT", self.project.clone()),
+            ("FIRESTORE_EMULATOR_HOST", self.firestore.clone()),
+            ("PUBSUB_EMULATOR_HOST", self.pubsub.clone()),
+            ("GCE_METADATA_HOST", own),
+            ("AULA_GOOGLE_JWKS_URL", self.google_keys.clone()),
+            ("AULA_PUBLIC_URL", self.public_url.clone()),
+            ("AULA_JWKS_URL", format!("{}/.well-known/jwks.json", services[JWKS].url())),
+            ("AULA_SECRET", self.secret.clone()),
+            ("AULA_AUDIENCES", service.url()),
+            ("AULA_CALLERS", self.callers(functions())),
+            ("AULA_PEERS", peers.join(",")),
+        ];
+        let mut also = |wanted: bool, name, value: &str| {
+            if wanted {
+                environment.push((name, value.to_owned()));
+            }
+        };
+        let (push, scheduler) = (self.account("push"), self.account("scheduler"));
+        also(is_run_by(Invoker::Push), "AULA_PUSH_ACCOUNT", &push);
+        also(is_run_by(Invoker::Scheduler), "AULA_SCHEDULER_ACCOUNT", &scheduler);
+        also(domain.needs("signing"), "AULA_SIGNING_KEY", &self.signing_key);
+        also(domain.needs("mail"), "AULA_SMTP_URL", &self.smtp_url);
+        also(
+            place.target.is_some(),
+            "FUNCTION_TARGET",
+            place.target.as_deref().unwrap_or_default(),
+        );
+        if let Some(admin) = self.admin_email.as_deref().filter(|_| place.domain == "identity") {
+            also(true, "AULA_ADMIN_EMAIL", admin);
+        }
+        environment
+    }
+
+    fn account(&self, name: &str) -> String {
+        account(name, &self.project)
+    }
+
+    /// The service accounts of the domains that may call these.
+    fn callers<'a>(&self, functions: impl Iterator<Item = &'a Function>) -> String {
+        let mut callers: Vec<_> =
+            functions.flat_map(|it| &it.callers).map(|it| self.account(it)).collect();
+        callers.sort();
+        callers.dedup();
+        callers.join(",")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::cloud::layout::Per;
+
+    fn told(name: &str) -> BTreeMap<&'static str, String> {
+        let manifest = Manifest::of(&crate::domains()).unwrap();
+        let services: Services = (21_000..)
+            .zip(manifest.places(Per::Function))
+            .map(|(port, place)| {
+                let address = ([127, 0, 0, 1], port).into();
+                (place.name.clone(), Arc::new(Service::new(place, address)))
+            })
+            .collect();
+        let host: SocketAddr = ([127, 0, 0, 1], 1).into();
+        let settings = Settings {
+            project: "p".to_owned(),
+            public_url: "http://aula.example".to_owned(),
+            secret: "s".to_owned(),
+            signing_key: "k".to_owned(),
+            smtp_url: "smtp://mail".to_owned(),
+            admin_email: Some("root@aula.example".to_owned()),
+            firestore: "f".to_owned(),
+            pubsub: "b".to_owned(),
+            google_keys: "g".to_owned(),
+            metadata: manifest.domains.keys().map(|it| (it.clone(), host)).collect(),
+        };
+        settings.environment(&services[name], &manifest, &services).into_iter().collect()
+    }
+
+    #[test]
+    fn a_process_is_told_what_it_needs_and_no_key_of_others() {
+        let facts = told("courses-get-section-facts");
+        assert_eq!(facts["FUNCTION_TARGET"], "courses.get_section_facts");
+        assert_eq!(
+            facts["AULA_CALLERS"],
+            "enrollments@p.iam.gserviceaccount.com,notifications@p.iam.gserviceaccount.com"
+        );
+        for name in ["AULA_SIGNING_KEY", "AULA_SMTP_URL", "AULA_ADMIN_EMAIL", "AULA_PUSH_ACCOUNT"] {
+            assert!(!facts.contains_key(name), "{name}");
+        }
+        assert!(told("identity-sign-in").contains_key("AULA_SIGNING_KEY"));
+        assert!(told("notifications-send-due").contains_key("AULA_SCHEDULER_ACCOUNT"));
+        assert!(told("notifications-on-identity-code-requested").contains_key("AULA_PUSH_ACCOUNT"));
+        assert!(
+            told("enrollments-enroll")["AULA_PEERS"].contains("courses.get_section_facts=http")
+        );
+    }
+}

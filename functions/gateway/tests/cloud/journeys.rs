@@ -1,0 +1,25 @@
+//! The house's journeys, word for word the same as on the server of one process.
+
+use crate::{cloud::Cloud, main_job::main_job, seats::race};
+
+#[test]
+fn the_main_job_is_done_by_a_process_for_each_function() {
+    let Some(mut cloud) = Cloud::start(&[]) else { return };
+    assert!(cloud.processes().len() > 50);
+    main_job(&cloud, 30);
+    assert!(cloud.stop());
+}
+
+#[test]
+fn the_main_job_is_done_by_a_process_for_each_domain() {
+    let Some(mut cloud) = Cloud::start(&["--per", "domain"]) else { return };
+    assert_eq!(cloud.processes().len(), gateway::domains().len());
+    main_job(&cloud, 30);
+    assert!(cloud.stop());
+}
+
+#[test]
+fn two_hundred_people_get_ten_seats_in_the_cloud_too() {
+    let Some(cloud) = Cloud::start(&[]) else { return };
+    race(&cloud);
+}
