@@ -216,7 +216,8 @@ async fn events_wait_for_functions_that_commit_but_not_for_long() {
         taken = busy => taken,
         () = process.bus.carry(stopped) => panic!("nobody stopped it"),
     };
-    assert!((25..2_100).contains(&taken), "{taken} ms");
+    // Two seconds, and the patience of the batches before it.
+    assert!((25..3_000).contains(&taken), "{taken} ms");
 }
 
 #[tokio::test(start_paused = true)]
