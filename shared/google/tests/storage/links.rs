@@ -63,10 +63,10 @@ async fn a_key_of_ones_own_signs_without_asking_anyone() {
 #[tokio::test]
 async fn a_key_that_is_none_signs_nothing_and_stays_secret() {
     let fake = Fake::start().await;
-    let cloud = Cloud::with(&fake, LinkSigner::Key("{\"private_key\": \"secret\"}".to_owned()));
+    let cloud = Cloud::with(&fake, LinkSigner::Key("{\"private_key\": \"hunter2\"}".to_owned()));
     let error =
         cloud.files.download_link(&Download::new(named("a"), 60).unwrap()).await.unwrap_err();
-    assert!(!format!("{error:?}").contains("secret"), "{error:?}");
+    assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
 }
 
 #[tokio::test]
