@@ -161,6 +161,7 @@ fn things() -> Domain {
         .collection::<Thing>()
         .event::<Made>()
         .event::<Wrapped>()
+        .calls::<Ask>()
         .operation(make)
         .operation(rename)
         .operation(look)
