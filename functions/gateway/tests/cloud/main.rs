@@ -1,4 +1,4 @@
-//! The cloud on one machine, as its users and whoever kills its processes see it:
+//! The cloud on one machine, as its users and whoever ends its processes see it:
 //! the house's own journeys, on Google's emulators and a process for each function.
 //!
 //! A program of its own, because it needs the emulators: where there are none it
@@ -8,7 +8,6 @@ mod cloud;
 mod fleet;
 mod front;
 mod journeys;
-mod kills;
 
 #[path = "../house/main_job.rs"]
 mod main_job;
