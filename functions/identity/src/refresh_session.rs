@@ -164,7 +164,7 @@ mod tests {
         app.admin("root").patch(&uri, body, "2").await.ok();
         let second = refresh(&app, &first["refresh_token"]).await.ok();
         let token = second["access_token"].as_str().unwrap();
-        let claims = app.ports().verifier.check(token, app.now()).await.unwrap();
+        let claims = app.ports().verifier.check(token, app.now()).await.unwrap().unwrap();
         assert_eq!(claims.roles, [Role::Student, Role::Instructor]);
     }
 

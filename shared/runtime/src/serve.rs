@@ -55,8 +55,9 @@ pub struct Front {
 /// What tells requests of the platform itself from all others.
 #[async_trait]
 pub trait Gate: Send + Sync + 'static {
-    /// Whether the platform itself has sent a request with these headers.
-    async fn admits(&self, headers: &HeaderMap) -> bool;
+    /// Whether the platform itself has sent a request with these headers; an
+    /// error if that can't be said just now.
+    async fn admits(&self, headers: &HeaderMap) -> anyhow::Result<bool>;
 }
 
 #[derive(Clone)]
@@ -181,7 +182,7 @@ impl Serving {
         allowance: &mut Option<Allowance>,
     ) -> Result<Origin, Refusal> {
         if let Some(gate) = &self.gate {
-            let admitted = gate.admits(&parts.headers).await;
+            let admitted = gate.admits(&parts.headers).await.map_err(|it| unsure(&it))?;
             return if admitted { Ok(Origin::Platform) } else { Err(Refusal::of(UNAUTHENTICATED)) };
         }
         let limits = self.front.limits.as_deref();
@@ -190,13 +191,19 @@ impl Serving {
         }
         let Some(token) = bearer(&parts.headers)? else { return Ok(Origin::Nobody) };
         let Ports { verifier, clock, .. } = &*self.front.ports;
-        let claims = verifier.check(token, clock.now()).await;
+        let claims = verifier.check(token, clock.now()).await.map_err(|it| unsure(&it))?;
         let claims = claims.ok_or_else(|| Refusal::of(UNAUTHENTICATED))?;
         if let Some(limits) = limits {
             allowed(limits.user(&claims.sub), allowance)?;
         }
         Ok(Origin::Bearer(claims))
     }
+}
+
+/// The refusal where nobody can say whose token it is: it may be a good one.
+fn unsure(error: &anyhow::Error) -> Refusal {
+    tracing::warn!(error = format!("{error:#}"), "a token can't be checked");
+    crate::Error::Unavailable(1).into_refusal()
 }
 
 /// Notes the tightest allowance, and refuses when it's used up.

@@ -119,10 +119,12 @@ impl Verifier {
         Self { keyring, validation, keys, checked }
     }
 
-    /// Who bears this token; nothing if it isn't good.
-    pub async fn check(&self, token: &str, now: Timestamp) -> Option<Arc<Claims>> {
+    /// Who bears this token; nothing if it isn't good. An error if that can't be
+    /// said, because the keys can't be had: whoever asks is to try again, not to
+    /// be turned away.
+    pub async fn check(&self, token: &str, now: Timestamp) -> anyhow::Result<Option<Arc<Claims>>> {
         if token.len() > LONGEST {
-            return None;
+            return Ok(None);
         }
         let hash = digest::digest(&digest::SHA256, token.as_bytes());
         let hash: [u8; 32] = hash.as_ref().try_into().expect("SHA-256 has 32 bytes");
@@ -130,45 +132,49 @@ impl Verifier {
         let claims = if let Some(claims) = known {
             claims
         } else {
-            let claims = Arc::new(self.decode(token, now).await?);
+            let Some(claims) = self.decode(token, now).await? else { return Ok(None) };
+            let claims = Arc::new(claims);
             self.remember(hash, claims.clone(), now);
             claims
         };
         let now = now.as_seconds();
         // A minute of grace for clocks that disagree; the expiry itself is exact.
-        (claims.exp > now && claims.iat <= now + 60).then_some(claims)
+        Ok((claims.exp > now && claims.iat <= now + 60).then_some(claims))
     }
 
-    async fn decode(&self, token: &str, now: Timestamp) -> Option<Claims> {
-        let header = jsonwebtoken::decode_header(token).ok()?;
-        let key = self.key(&header.kid?, now).await?;
-        let decoded = jsonwebtoken::decode::<Claims>(token, &key, &self.validation).ok()?;
-        Some(decoded.claims)
+    async fn decode(&self, token: &str, now: Timestamp) -> anyhow::Result<Option<Claims>> {
+        let kid = jsonwebtoken::decode_header(token).ok().and_then(|header| header.kid);
+        let Some(kid) = kid else { return Ok(None) };
+        let Some(key) = self.key(&kid, now).await? else { return Ok(None) };
+        let decoded = jsonwebtoken::decode::<Claims>(token, &key, &self.validation);
+        Ok(decoded.ok().map(|decoded| decoded.claims))
     }
 
-    async fn key(&self, kid: &str, now: Timestamp) -> Option<Arc<DecodingKey>> {
+    async fn key(&self, kid: &str, now: Timestamp) -> anyhow::Result<Option<Arc<DecodingKey>>> {
         let known = self.keys.read().expect("no holder panics").get(kid).cloned();
         if let Some(known) = &known
             && now < known.learned_at.plus_seconds(LOOK_AGAIN)
         {
-            return Some(known.key.clone());
+            return Ok(Some(known.key.clone()));
         }
         // A key that isn't known yet may be new; a foreign one costs a look at the keyring.
-        let Ok(public) = self.keyring.public_key(kid).await else {
+        let public = match (self.keyring.public_key(kid).await, known) {
+            (Ok(public), _) => public,
             // Where the keys can't be had just now, the old one serves.
-            return known.map(|it| it.key);
+            (Err(_), Some(known)) => return Ok(Some(known.key)),
+            (Err(error), None) => return Err(error),
         };
         let mut keys = self.keys.write().expect("no holder panics");
         let Some(public) = public else {
             keys.remove(kid);
-            return None;
+            return Ok(None);
         };
-        let key = Arc::new(DecodingKey::from_rsa_components(&public.n, &public.e).ok()?);
+        let key = Arc::new(DecodingKey::from_rsa_components(&public.n, &public.e)?);
         if keys.len() >= KEYS {
             keys.clear();
         }
         keys.insert(public.kid, Known { key: key.clone(), learned_at: now });
-        Some(key)
+        Ok(Some(key))
     }
 
     fn remember(&self, hash: [u8; 32], claims: Arc<Claims>, now: Timestamp) {

@@ -73,10 +73,14 @@ impl Front {
         })?;
         let user = match bearer(headers) {
             _ if backend.is_open => None,
-            Some(token) if self.verifier.check(token, self.clock.now()).await.is_some() => {
-                token.split('.').nth(1).and_then(|it| HeaderValue::from_str(it).ok())
-            }
-            _ => return Err(refuse(UNAUTHENTICATED)),
+            Some(token) => match self.verifier.check(token, self.clock.now()).await {
+                Ok(Some(_)) => {
+                    token.split('.').nth(1).and_then(|it| HeaderValue::from_str(it).ok())
+                }
+                Ok(None) => return Err(refuse(UNAUTHENTICATED)),
+                Err(_) => return Err(refuse(UNAVAILABLE)),
+            },
+            None => return Err(refuse(UNAUTHENTICATED)),
         };
         let service = self.services.get(&backend.function).filter(|it| it.is_well());
         let service = service.ok_or_else(|| refuse(UNAVAILABLE))?;

@@ -14,7 +14,7 @@ use axum::{
     Router,
     body::Body,
     extract::{Path, Request, State},
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     routing::post,
 };
 use futures_util::FutureExt;
@@ -71,8 +71,8 @@ async fn event(
     let Some((served, kind)) = receiver.subscriber(&function) else {
         return StatusCode::NOT_FOUND;
     };
-    if !receiver.subscriptions.admits(&parts.headers).await {
-        return StatusCode::UNAUTHORIZED;
+    if let Err(refused) = let_in(&*receiver.subscriptions, &parts.headers).await {
+        return refused;
     }
     let Ok(body) = axum::body::to_bytes(body, MOST).await else {
         return StatusCode::BAD_REQUEST;
@@ -87,6 +87,18 @@ async fn event(
     trace.within(take).await
 }
 
+/// Lets in whom the gate admits. Where that can't be said, they may come again.
+async fn let_in(gate: &dyn Gate, headers: &HeaderMap) -> Result<(), StatusCode> {
+    match gate.admits(headers).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(StatusCode::UNAUTHORIZED),
+        Err(error) => {
+            tracing::warn!(error = format!("{error:#}"), "a caller's ID token can't be checked");
+            Err(StatusCode::SERVICE_UNAVAILABLE)
+        }
+    }
+}
+
 async fn job(
     State(receiver): State<Arc<Receiver>>,
     Path(function): Path<String>,
@@ -98,8 +110,8 @@ async fn job(
     else {
         return StatusCode::NOT_FOUND;
     };
-    if !receiver.scheduler.admits(request.headers()).await {
-        return StatusCode::UNAUTHORIZED;
+    if let Err(refused) = let_in(&*receiver.scheduler, request.headers()).await {
+        return refused;
     }
     let traceparent = request.headers().get("traceparent").and_then(|it| it.to_str().ok());
     let trace = Trace::continued(traceparent, &*served.ports.random);

@@ -23,6 +23,9 @@ const STALE: i64 = 24 * 60 * 60;
 /// makes up key ids can't make us ask more often.
 const PAUSE: i64 = 10;
 
+/// The same while no key is known at all, in seconds: then nobody can be let in.
+const SHORT_PAUSE: i64 = 1;
+
 /// How long an answer may take: someone waits for it.
 const WITHIN: Duration = Duration::from_secs(3);
 
@@ -96,7 +99,8 @@ impl KeySet {
             Err(_) => self.reading.lock().await,
         };
         let known = self.known();
-        if !within(known.tried_at, PAUSE, now) {
+        let pause = if within(known.read_at, STALE, now) { PAUSE } else { SHORT_PAUSE };
+        if !within(known.tried_at, pause, now) {
             self.known.lock().expect("no holder panics").tried_at = Some(now);
             match self.read().await {
                 Ok(keys) => {

@@ -7,7 +7,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use contracts::Timestamp;
 use http::{HeaderMap, header};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
-use runtime::{Clock, Gate};
+use runtime::{Clock, Gate, token::PublicKey};
 use serde::Deserialize;
 
 use super::KeySet;
@@ -57,37 +57,26 @@ impl GoogleTokens {
         Self { keys, clock, audiences, behind_iam }
     }
 
-    /// The service account that bears a token; or why the token isn't good.
-    pub async fn check(&self, token: &str) -> Result<String, &'static str> {
+    /// The service account that bears a token; or why the token isn't good. An
+    /// error if Google's keys can't be had to say so.
+    pub async fn check(&self, token: &str) -> anyhow::Result<Result<String, &'static str>> {
         if token.len() > LONGEST {
-            return Err("it's too long");
+            return Ok(Err("it's too long"));
         }
         let removed = token.rsplit_once('.').is_some_and(|(_, it)| it == CHECKED);
         let claims = if removed {
             if !self.behind_iam {
-                return Err("it isn't signed");
+                return Ok(Err("it isn't signed"));
             }
-            payload::<Claims>(token).ok_or("it can't be read")?
+            payload::<Claims>(token).ok_or("it can't be read")
         } else {
-            self.signed(token).await?
+            match jsonwebtoken::decode_header(token).map(|header| header.kid) {
+                Ok(Some(kid)) => signed(token, self.keys.key(&kid).await?),
+                Ok(None) => Err("it names no key"),
+                Err(_) => Err("it can't be read"),
+            }
         };
-        self.judge(claims)
-    }
-
-    async fn signed(&self, token: &str) -> Result<Claims, &'static str> {
-        let header = jsonwebtoken::decode_header(token).map_err(|_| "it can't be read")?;
-        let kid = header.kid.ok_or("it names no key")?;
-        let key = self.keys.key(&kid).await.map_err(|_| "Google's keys can't be had")?;
-        let key = key.ok_or("its key isn't known")?;
-        let key = DecodingKey::from_rsa_components(&key.n, &key.e);
-        let key = key.map_err(|_| "its key isn't one")?;
-        let mut validation = Validation::new(Algorithm::RS256);
-        // What it says is judged below, by the platform's clock.
-        validation.validate_exp = false;
-        validation.validate_aud = false;
-        validation.required_spec_claims.clear();
-        let decoded = jsonwebtoken::decode::<Claims>(token, &key, &validation);
-        Ok(decoded.map_err(|_| "it isn't signed well")?.claims)
+        Ok(claims.and_then(|claims| self.judge(claims)))
     }
 
     fn judge(&self, claims: Claims) -> Result<String, &'static str> {
@@ -103,6 +92,20 @@ impl GoogleTokens {
             () => Ok(claims.email),
         }
     }
+}
+
+/// What a token says, if it's signed with a key.
+fn signed(token: &str, key: Option<PublicKey>) -> Result<Claims, &'static str> {
+    let key = key.ok_or("its key isn't known")?;
+    let key = DecodingKey::from_rsa_components(&key.n, &key.e);
+    let key = key.map_err(|_| "its key isn't one")?;
+    let mut validation = Validation::new(Algorithm::RS256);
+    // What it says is judged by the platform's clock.
+    validation.validate_exp = false;
+    validation.validate_aud = false;
+    validation.required_spec_claims.clear();
+    let decoded = jsonwebtoken::decode::<Claims>(token, &key, &validation);
+    Ok(decoded.map_err(|_| "it isn't signed well")?.claims)
 }
 
 /// Lets certain service accounts of the platform pass.
@@ -129,9 +132,9 @@ impl Callers {
 
 #[async_trait]
 impl Gate for Callers {
-    async fn admits(&self, headers: &HeaderMap) -> bool {
-        let Some(token) = bearer(headers) else { return self.open };
-        match self.tokens.check(token).await {
+    async fn admits(&self, headers: &HeaderMap) -> anyhow::Result<bool> {
+        let Some(token) = bearer(headers) else { return Ok(self.open) };
+        Ok(match self.tokens.check(token).await? {
             Ok(account) if self.accounts.contains(&account) => true,
             // Neither the token nor the account gets into the log.
             Ok(_) => {
@@ -142,7 +145,7 @@ impl Gate for Callers {
                 tracing::warn!(reason, "a caller's ID token isn't good");
                 false
             }
-        }
+        })
     }
 }
 

@@ -77,7 +77,7 @@ async fn an_old_token_serves_while_a_new_one_cannot_be_had() {
 async fn a_callers_token_is_checked_whole() {
     let google = Google::start().await;
     let tokens = tokens(&google, Arc::new(SystemClock), false);
-    let check = async |otherwise| tokens.check(&google.token(HERE, otherwise)).await;
+    let check = async |otherwise| tokens.check(&google.token(HERE, otherwise)).await.unwrap();
     assert_eq!(check(json!({})).await.unwrap(), ACCOUNT);
     assert_eq!(check(json!({ "iss": "accounts.google.com" })).await.unwrap(), ACCOUNT);
     // A push may be an hour late.
@@ -103,12 +103,12 @@ async fn a_callers_token_is_checked_whole() {
         "x".repeat(9000),
         String::new(),
     ] {
-        assert!(tokens.check(&bad).await.is_err(), "{bad}");
+        assert!(tokens.check(&bad).await.unwrap().is_err(), "{bad}");
     }
     // Another key of the same name signs for nobody.
     google.rotate();
     let forged = google.token(HERE, json!({}));
-    assert_eq!(tokens.check(&forged).await, Err("its key isn't known"));
+    assert_eq!(tokens.check(&forged).await.unwrap(), Err("its key isn't known"));
 }
 
 #[tokio::test]
@@ -118,14 +118,14 @@ async fn a_signature_that_cloud_run_has_checked_counts_only_behind_iam() {
     let (signed, _) = token.rsplit_once('.').unwrap();
     let removed = format!("{signed}.SIGNATURE_REMOVED_BY_GOOGLE");
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let open = tokens(&google, clock.clone(), false).check(&removed).await;
+    let open = tokens(&google, clock.clone(), false).check(&removed).await.unwrap();
     assert_eq!(open, Err("it isn't signed"));
     let behind = tokens(&google, clock, true);
-    assert_eq!(behind.check(&removed).await.unwrap(), ACCOUNT);
+    assert_eq!(behind.check(&removed).await.unwrap(), Ok(ACCOUNT.to_owned()));
     let other = google.token("https://there.example", json!({}));
     let (signed, _) = other.rsplit_once('.').unwrap();
     let removed = format!("{signed}.SIGNATURE_REMOVED_BY_GOOGLE");
-    assert_eq!(behind.check(&removed).await, Err("it's for another audience"));
+    assert_eq!(behind.check(&removed).await.unwrap(), Err("it's for another audience"));
 }
 
 #[tokio::test]
@@ -141,15 +141,15 @@ async fn only_the_accounts_that_may_pass_do() {
     let mine = bearing(&google.token(HERE, json!({})));
     let another = bearing(&google.token(HERE, json!({ "email": "other@example.com" })));
     let gate = Callers::new(tokens.clone(), vec![ACCOUNT.to_owned()]);
-    assert!(gate.admits(&mine).await);
-    assert!(!gate.admits(&another).await);
-    assert!(!gate.admits(&HeaderMap::new()).await);
+    assert!(gate.admits(&mine).await.unwrap());
+    assert!(!gate.admits(&another).await.unwrap());
+    assert!(!gate.admits(&HeaderMap::new()).await.unwrap());
     let nobody = Callers::new(tokens.clone(), Vec::new());
-    assert!(!nobody.admits(&mine).await);
+    assert!(!nobody.admits(&mine).await.unwrap());
     // Even where emulators may come without a token, a bad one isn't good.
     let open = Callers::new(tokens, vec![ACCOUNT.to_owned()]).or_anyone(true);
-    assert!(open.admits(&HeaderMap::new()).await);
-    assert!(!open.admits(&another).await);
+    assert!(open.admits(&HeaderMap::new()).await.unwrap());
+    assert!(!open.admits(&another).await.unwrap());
 }
 
 #[tokio::test]
@@ -173,6 +173,25 @@ async fn public_keys_are_read_again_before_they_are_old_and_serve_while_they_can
     google.fail(false);
     clock.advance(10);
     assert_eq!(keys.keys().await.unwrap(), first);
+}
+
+#[tokio::test]
+async fn while_no_key_can_be_had_nobody_is_called_a_liar() {
+    let (google, clock) = (Google::start().await, clock());
+    google.fail(true);
+    let token = google.token(HERE, json!({}));
+    let tokens = tokens(&google, clock.clone(), false);
+    assert!(tokens.check(&token).await.is_err());
+    let keys = KeySet::at(google.certs_url(), Arc::default(), clock.clone());
+    let verifier = Verifier::new(Arc::new(CloudKeyring::checking(keys)), PUBLIC_URL);
+    assert!(verifier.check(&token, clock.now()).await.is_err());
+    // What is no token at all can be told without keys.
+    assert!(verifier.check("nonsense", clock.now()).await.unwrap().is_none());
+
+    google.fail(false);
+    clock.advance(1);
+    assert_eq!(tokens.check(&token).await.unwrap(), Ok(ACCOUNT.to_owned()));
+    assert!(verifier.check(&token, clock.now()).await.unwrap().is_none());
 }
 
 #[tokio::test]
@@ -213,7 +232,7 @@ async fn cloud_kms_signs_what_its_public_key_checks() {
     let keyring: Arc<dyn Keyring> = Arc::new(keyring);
     let token = sign(&*keyring, &claims()).await.unwrap();
     let checked = Verifier::new(keyring, PUBLIC_URL).check(&token, SystemClock.now()).await;
-    assert_eq!(checked.unwrap().sub, UserId::from("ada"));
+    assert_eq!(checked.unwrap().unwrap().sub, UserId::from("ada"));
     assert_eq!(google.signatures.load(Ordering::SeqCst), 1);
 }
 
@@ -232,7 +251,7 @@ async fn a_key_in_a_file_signs_and_others_check_with_what_is_told_of_it() {
     // Google's own keys don't check it: what isn't known isn't good.
     let foreign = KeySet::at(google.certs_url(), Arc::default(), Arc::new(SystemClock));
     let foreign = Verifier::new(Arc::new(CloudKeyring::checking(foreign)), PUBLIC_URL);
-    assert!(foreign.check(&token, SystemClock.now()).await.is_none());
+    assert!(foreign.check(&token, SystemClock.now()).await.unwrap().is_none());
 }
 
 #[test]

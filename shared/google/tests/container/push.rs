@@ -257,3 +257,24 @@ async fn the_gateways_own_token_makes_nobody_a_user() {
     let headers = [("authorization", "Bearer x.y.z")];
     assert_eq!(container.send("GET", "/v1/greeting", &headers, "").await.status, 401);
 }
+
+#[tokio::test]
+async fn while_tokens_cannot_be_checked_nobody_is_let_in_and_nobody_turned_away() {
+    let google = Google::start().await;
+    let certs = google.certs_url();
+    let set =
+        [("AULA_GOOGLE_JWKS_URL", &*certs), ("AULA_JWKS_URL", &*certs), ("AULA_CALLERS", ACCOUNT)];
+    let container = Container::start(people(), &set).await;
+    let token = google.token(HERE, json!({}));
+    google.fail(true);
+    let bearer = format!("Bearer {token}");
+    for (path, header) in
+        [("/internal/people/ada", "authorization"), ("/v1/greeting", "x-forwarded-authorization")]
+    {
+        let answer = container.send("GET", path, &[(header, &*bearer)], "").await;
+        assert_eq!((answer.status, &answer.body["reason"]), (503, &json!("unavailable")), "{path}");
+        assert_eq!(answer.headers["retry-after"], "1", "{path}");
+    }
+    let letters = self::container(&google).await;
+    assert_eq!(push(&letters, &token, &wrapped(&attributes("e"), SENT)).await, 503);
+}
