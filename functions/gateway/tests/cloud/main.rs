@@ -8,6 +8,7 @@ mod cloud;
 mod fleet;
 mod front;
 mod journeys;
+mod kills;
 
 #[path = "../house/main_job.rs"]
 mod main_job;
