@@ -7,9 +7,10 @@ use std::{
 };
 
 use async_trait::async_trait;
-use contracts::{Language, ProblemDetails};
+use contracts::Language;
 use runtime::{
-    Bytes, Client, Host, Incoming, Origin, Outgoing, Random, Trace, problems::UNAVAILABLE,
+    Bytes, Client, Host, Incoming, Origin, Outgoing, Random, Refusal, Reply, Trace,
+    problems::UNAVAILABLE,
 };
 
 /// How long an answer may take: the caller's own deadline is three times that.
@@ -53,18 +54,9 @@ impl Client for LocalClient {
             Ok(reply) => Ok((reply.status, reply.body)),
             Err(_elapsed) => {
                 tracing::warn!(operation, "another domain didn't answer in time");
-                Ok((UNAVAILABLE.code.status(), serde_json::to_vec(&unavailable())?.into()))
+                let reply = Reply::refused(Refusal::of(UNAVAILABLE), Language::En, trace);
+                Ok((reply.status, reply.body))
             }
         }
-    }
-}
-
-fn unavailable() -> ProblemDetails {
-    ProblemDetails {
-        kind: format!("/problems/{}", UNAVAILABLE.reason),
-        title: UNAVAILABLE.en.to_owned(),
-        status: UNAVAILABLE.code.status(),
-        reason: UNAVAILABLE.reason.to_owned(),
-        ..ProblemDetails::default()
     }
 }

@@ -9,9 +9,11 @@ use std::{
 
 use anyhow::Context as _;
 use async_trait::async_trait;
-use contracts::{Method, ProblemDetails, Timestamp};
+use contracts::{Language, Method, Timestamp};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use runtime::{Bytes, Client, Clock, Outgoing, Random, Trace, problems::UNAVAILABLE};
+use runtime::{
+    Bytes, Client, Clock, Outgoing, Random, Refusal, Reply, Trace, problems::UNAVAILABLE,
+};
 
 use crate::{Http, Peers, identity::Metadata};
 
@@ -213,17 +215,8 @@ impl Client for ServiceClient {
             Err(_elapsed) => format!("it took more than {} s", DEADLINE.as_secs()),
         };
         tracing::warn!(operation, error, "another domain doesn't answer");
-        Ok((UNAVAILABLE.code.status(), serde_json::to_vec(&unavailable())?.into()))
-    }
-}
-
-fn unavailable() -> ProblemDetails {
-    ProblemDetails {
-        kind: format!("/problems/{}", UNAVAILABLE.reason),
-        title: UNAVAILABLE.en.to_owned(),
-        status: UNAVAILABLE.code.status(),
-        reason: UNAVAILABLE.reason.to_owned(),
-        ..ProblemDetails::default()
+        let reply = Reply::refused(Refusal::of(UNAVAILABLE), Language::En, trace);
+        Ok((reply.status, reply.body))
     }
 }
 

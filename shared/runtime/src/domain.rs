@@ -184,7 +184,7 @@ impl Reply {
     }
 
     /// A refusal.
-    pub(crate) fn refused(refusal: Refusal, language: Language, trace: &Trace) -> Self {
+    pub fn refused(refusal: Refusal, language: Language, trace: &Trace) -> Self {
         let (retry_after, problem) = (refusal.retry_after_seconds(), Some(refusal.problem.reason));
         let details = refusal.into_details(language, &trace.trace_id);
         let body = serde_json::to_vec(&details).expect("problems are JSON");
@@ -352,8 +352,8 @@ impl Domain {
     }
 
     /// Says that the answers of the operation before are made of documents of
-    /// this kind alone, and of what was asked: neither of the time, nor of other
-    /// domains. To strangers they're given again while none of them has changed.
+    /// this kind alone, and of what was asked: not of the time, the language or
+    /// other domains. To strangers they're given again while none of them has changed.
     #[must_use]
     pub fn made_of<D: Document>(mut self) -> Self {
         let before = self.functions.last_mut().map(|function| &mut function.trigger);

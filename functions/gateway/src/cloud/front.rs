@@ -11,11 +11,11 @@ use axum::{
     extract::{ConnectInfo, Request, State},
     response::Response,
 };
-use contracts::{Language, Problem, ProblemDetails};
+use contracts::{Language, Problem};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header, uri::PathAndQuery};
 use http_body_util::{BodyExt as _, Limited};
 use runtime::{
-    Clock, Keyring, Random, Trace,
+    Clock, Keyring, Random, Refusal, Reply, Trace,
     problems::{DEADLINE_EXCEEDED, METHOD_NOT_ALLOWED, NO_SUCH_PATH, UNAUTHENTICATED, UNAVAILABLE},
     token::{PublicKey, Verifier},
 };
@@ -116,17 +116,9 @@ impl Front {
         let text = |name| headers.get(name).and_then(|it: &HeaderValue| it.to_str().ok());
         let language = Language::accepted(text(header::ACCEPT_LANGUAGE).unwrap_or_default());
         let trace = Trace::continued(text(HeaderName::from_static("traceparent")), &*self.random);
-        let details = ProblemDetails {
-            kind: format!("/problems/{}", problem.reason),
-            title: problem.title(language).to_owned(),
-            status: problem.code.status(),
-            reason: problem.reason.to_owned(),
-            trace_id: Some(trace.trace_id),
-            ..ProblemDetails::default()
-        };
-        let mut response =
-            Response::new(serde_json::to_string(&details).unwrap_or_default().into());
-        let status = StatusCode::from_u16(details.status);
+        let reply = Reply::refused(Refusal::of(problem), language, &trace);
+        let mut response = Response::new(Body::from(reply.body));
+        let status = StatusCode::from_u16(reply.status);
         *response.status_mut() = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let media_type = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, media_type);

@@ -205,7 +205,7 @@ async fn events_wait_for_functions_that_commit_but_not_for_long() {
     let busy = async {
         for number in 0.. {
             process.beside.tell(&number.to_string(), Act::Succeed).await;
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            tokio::time::advance(Duration::from_millis(1)).await;
             if process.beside.done("0").await == 1 {
                 return began.elapsed().as_millis();
             }
@@ -244,15 +244,18 @@ async fn a_bus_at_work_carries_and_tries_again_by_itself() {
 async fn an_event_that_nobody_announced_is_found() {
     let process = Process::start(&Disk::new(), Arc::new(TokioClock::new()), 1);
     let (stop, stopped) = watch::channel(false);
+    let began = Instant::now();
     let working = async {
-        // The request's client hung up after the commit, before the bus was told.
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        // The bus has found nothing and waits. Now the request's client hangs up after the
+        // commit, before the bus is told.
         post(&process, &event("a", r#"{"id":"a","act":"Succeed"}"#)).await;
         process.bus.settled().await.unwrap();
         stop.send_replace(true);
     };
     tokio::join!(process.bus.carry(stopped), working);
     assert_eq!(process.beside.done("a").await, 1);
+    // It looks each second, though nobody tells it to.
+    assert!((900..2_000).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
