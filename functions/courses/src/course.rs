@@ -218,6 +218,8 @@ impl Course {
             title: self.title.clone(),
             state: self.state,
             instructors: self.instructors.clone(),
+            prerequisites: Vec::new(),
+            items: Vec::new(),
             revision: self.revision,
         }
     }

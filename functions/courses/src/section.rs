@@ -280,6 +280,7 @@ impl Section {
             enrollment_opens_at: self.enrollment_opens_at,
             enrollment_closes_at: self.enrollment_closes_at,
             approval_required: self.approval_required,
+            offer_hours: None,
             enrollment_key_seal: self.enrollment_key_seal.clone(),
             time_zone: self.calendar.time_zone.clone(),
             starts_at: self.calendar.starts_at,

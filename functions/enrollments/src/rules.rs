@@ -146,6 +146,7 @@ pub(crate) mod tests {
             enrollment_opens_at: None,
             enrollment_closes_at: None,
             approval_required: false,
+            offer_hours: None,
             enrollment_key_seal: None,
             time_zone: contracts::TimeZone::default(),
             starts_at: None,

@@ -19,6 +19,8 @@ pub fn course() -> CourseFacts {
         title: "Rust".into(),
         state: CourseState::Published,
         instructors: vec!["ines".into()],
+        prerequisites: Vec::new(),
+        items: Vec::new(),
         revision: 1,
     }
 }

@@ -223,6 +223,8 @@ mod tests {
             title: "Rust in depth".into(),
             state: contracts::courses::CourseState::Published,
             instructors: Vec::new(),
+            prerequisites: Vec::new(),
+            items: Vec::new(),
             revision: 5,
         };
         assert!(known.learn_course(&course));

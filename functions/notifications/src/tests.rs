@@ -49,6 +49,8 @@ pub fn asked(section: SectionFacts) -> SectionAndCourse {
         title: section.course_title.clone(),
         state: CourseState::Published,
         instructors: Vec::new(),
+        prerequisites: Vec::new(),
+        items: Vec::new(),
         revision: 1,
     };
     SectionAndCourse { section, course }
@@ -113,6 +115,7 @@ pub fn section() -> SectionFacts {
         enrollment_opens_at: None,
         enrollment_closes_at: None,
         approval_required: false,
+        offer_hours: None,
         enrollment_key_seal: None,
         time_zone: "America/New_York".parse().expect("New York is in a zone"),
         starts_at: None,

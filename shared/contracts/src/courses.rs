@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Endpoint, Event, Problem, Route, TimeZone, Timestamp, UserId, id::ids};
+use crate::{
+    Endpoint, Event, Problem, Route, TimeZone, Timestamp, UserId, id::ids, identity::PersonalData,
+};
 
 ids! {
     /// A course's id.
@@ -51,8 +53,23 @@ pub struct CourseFacts {
     pub state: CourseState,
     /// Who teaches it.
     pub instructors: Vec<UserId>,
+    /// The courses that must have been completed before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prerequisites: Vec<CourseId>,
+    /// What its outline is made of, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<ItemFacts>,
     /// Grows with each change, so that older facts can't overwrite newer ones.
     pub revision: u64,
+}
+
+/// One item of a course's outline.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ItemFacts {
+    /// The item's id: it stays when the item is changed or moved.
+    pub id: String,
+    /// Whether the course is completed only with it.
+    pub required: bool,
 }
 
 /// One gathering of a section.
@@ -93,6 +110,10 @@ pub struct SectionFacts {
     pub enrollment_closes_at: Option<Timestamp>,
     /// Whether an instructor must approve each enrollment.
     pub approval_required: bool,
+    /// How many hours somebody has to accept a seat that became free for them;
+    /// nothing: the seat is theirs at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offer_hours: Option<u32>,
     /// The enrollment key, as the platform's secret seals it; nothing: none is needed.
     pub enrollment_key_seal: Option<String>,
     /// The zone that its times are told in, beside each reader's own.
@@ -135,6 +156,20 @@ impl Endpoint for GetSectionFacts {
     const ROUTE: Route = Route::get("/internal/courses/sections/{section_id}");
     const PROBLEMS: &'static [Problem] = &[SECTION_NOT_FOUND];
     type Response = SectionAndCourse;
+}
+
+/// Get what courses keep of a person, between domains.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GetPersonalData {
+    /// Who.
+    pub user_id: UserId,
+}
+
+impl Endpoint for GetPersonalData {
+    const OPERATION: &'static str = "courses.get_personal_data";
+    const ROUTE: Route = Route::get("/internal/courses/users/{user_id}/personal-data");
+    type Response = PersonalData;
 }
 
 /// Declares events that carry a course's or a section's facts.

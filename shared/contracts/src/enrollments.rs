@@ -7,6 +7,7 @@ use crate::{
     Endpoint, Event, Problem, Route, Timestamp, UserId,
     courses::{CourseFacts, CourseId, SectionFacts, SectionId},
     id::ids,
+    identity::PersonalData,
 };
 
 ids! {
@@ -196,4 +197,18 @@ impl Endpoint for LimitSeats {
     const ROUTE: Route = Route::act("/internal/enrollments/sections/{section_id}/limit-seats");
     const PROBLEMS: &'static [Problem] = &[CAPACITY_BELOW_TAKEN];
     type Response = ();
+}
+
+/// Get what enrollments keep of a person, between domains.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GetPersonalData {
+    /// Who.
+    pub user_id: UserId,
+}
+
+impl Endpoint for GetPersonalData {
+    const OPERATION: &'static str = "enrollments.get_personal_data";
+    const ROUTE: Route = Route::get("/internal/enrollments/users/{user_id}/personal-data");
+    type Response = PersonalData;
 }

@@ -1,5 +1,7 @@
 //! What the others may know of identity: who people are and how to reach them.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -156,4 +158,26 @@ impl Event for PasswordChanged {
     fn subject(&self) -> String {
         self.contact.user_id.to_string()
     }
+}
+
+/// A person's account is erased for good: every domain drops what it keeps of them.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Erased {
+    /// Who is no more.
+    pub user_id: UserId,
+}
+
+impl Event for Erased {
+    const TYPE: &'static str = "identity.erased.v1";
+    fn subject(&self) -> String {
+        self.user_id.to_string()
+    }
+}
+
+/// What a domain keeps of a person: documents by collection, as they are stored,
+/// without what would let others in (hashes of passwords and the like).
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct PersonalData {
+    /// Collections, and what is in them of this person.
+    pub collections: BTreeMap<String, Vec<serde_json::Value>>,
 }

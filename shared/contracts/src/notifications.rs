@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Event;
+use crate::{Endpoint, Event, Route, UserId, identity::PersonalData};
 
 /// A message is to be sent now.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -17,4 +17,18 @@ impl Event for DeliveryRequested {
     fn subject(&self) -> String {
         self.delivery_id.clone()
     }
+}
+
+/// Get what notifications keep of a person, between domains.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GetPersonalData {
+    /// Who.
+    pub user_id: UserId,
+}
+
+impl Endpoint for GetPersonalData {
+    const OPERATION: &'static str = "notifications.get_personal_data";
+    const ROUTE: Route = Route::get("/internal/notifications/users/{user_id}/personal-data");
+    type Response = PersonalData;
 }

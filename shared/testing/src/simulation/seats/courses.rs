@@ -30,6 +30,8 @@ impl Catalog {
             title: "Rust".into(),
             state: CourseState::Published,
             instructors: vec!["ines".into()],
+            prerequisites: Vec::new(),
+            items: Vec::new(),
             revision: 1,
         };
         let own = |facts: SectionFacts| (facts.section_id.to_string(), vec![facts]);
@@ -84,6 +86,7 @@ pub(super) fn section(id: &str, capacity: Option<u32>) -> SectionFacts {
         enrollment_opens_at: None,
         enrollment_closes_at: None,
         approval_required: false,
+        offer_hours: None,
         enrollment_key_seal: None,
         time_zone: TimeZone::default(),
         starts_at: None,
