@@ -12,6 +12,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 use contracts::Timestamp;
@@ -200,6 +201,62 @@ async fn everything_is_there_after_reopening() {
         assert_eq!(store.count(&query).await.unwrap(), 1);
         assert_eq!(ids(&store, query).await, ["a"]);
     }
+}
+
+#[tokio::test]
+async fn what_is_noted_is_written_when_the_file_is_closed() {
+    let folder = Folder::new("what_is_noted_is_written_when_the_file_is_closed");
+    let database = folder.open();
+    let store = database.domain("first", COLLECTIONS).unwrap();
+    store.note(create("a", &json!({ "rank": 1 }))).await.unwrap().unwrap();
+    assert_eq!(database.statistics().transactions, 0, "nobody waited for the disk");
+    database.close().await.unwrap();
+    drop((database, store));
+
+    let store = folder.open().domain("first", COLLECTIONS).unwrap();
+    assert_eq!(ids(&store, by("rank", &[], None)).await, ["a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_noted_is_written_after_a_moment_though_nobody_commits() {
+    let folder = Folder::new("what_is_noted_is_written_after_a_moment_though_nobody_commits");
+    let database = folder.open();
+    let store = database.domain("first", COLLECTIONS).unwrap();
+    for round in 1..=2 {
+        store.note(create(format!("a{round}"), &json!({ "rank": 1 }))).await.unwrap().unwrap();
+        store.note(create(format!("b{round}"), &json!({ "rank": 2 }))).await.unwrap().unwrap();
+        while database.statistics().transactions < round {
+            tokio::time::advance(Duration::from_millis(100)).await;
+        }
+    }
+    assert_eq!(ids(&store, by("rank", &[], None)).await, ["a1", "a2", "b1", "b2"]);
+    assert_eq!(database.statistics().transactions, 2);
+}
+
+#[tokio::test]
+async fn of_what_is_noted_together_one_may_be_there_already() {
+    let folder = Folder::new("of_what_is_noted_together_one_may_be_there_already");
+    let database = folder.open();
+    let store = database.domain("first", COLLECTIONS).unwrap();
+    commit(&store, create("b", &json!({ "rank": 2 }))).await;
+    let three = ["a", "b", "c"].map(|id| create(id, &json!({ "rank": 1 })));
+    store.note(three.concat()).await.unwrap().unwrap();
+    commit(&store, create("d", &json!({ "rank": 3 }))).await;
+    assert_eq!(ids(&store, by("rank", &[], None)).await, ["a", "c", "b", "d"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_notes_too_much_waits_for_the_disk() {
+    let folder = Folder::new("who_notes_too_much_waits_for_the_disk");
+    let database = folder.open();
+    let store = database.domain("first", COLLECTIONS).unwrap();
+    let mut noted = 0;
+    while database.statistics().transactions == 0 {
+        store.note(create(noted.to_string(), &json!({}))).await.unwrap().unwrap();
+        noted += 1;
+        assert!(noted <= 5_000, "they would fill the memory");
+    }
+    assert!(noted > 1_000, "{noted}");
 }
 
 #[tokio::test]

@@ -303,12 +303,16 @@ where
             }
             replies.push(reply);
         }
-        writes.extend(records);
-        if !writes.is_empty() {
-            match self.ports.store.commit(writes).await? {
-                Ok(()) => {}
-                Err(Conflict(key)) => return Err(Error::Stale(key)),
-            }
+        let store = &self.ports.store;
+        let kept = if writes.is_empty() {
+            // A full section refuses without waiting for whoever writes.
+            if records.is_empty() { None } else { Some(store.note(records).await?) }
+        } else {
+            writes.extend(records);
+            Some(store.commit(writes).await?)
+        };
+        if let Some(kept) = kept {
+            kept.map_err(|Conflict(key)| Error::Stale(key))?;
             // Of a crowd that's only refused, too, the bus keeps out of the way.
             self.ports.bus.committed(self.lanes.domain, &events).await;
         }

@@ -64,6 +64,10 @@ macro_rules! store_rules {
             arrays_in_arrays_survive_exactly,
             // Commits.
             an_empty_commit_changes_nothing,
+            what_is_noted_is_read_at_once,
+            what_is_noted_cannot_be_created_again,
+            what_is_noted_is_written_with_the_next_commit,
+            a_note_changes_nothing_that_is_there,
             a_commit_creates_replaces_and_deletes_at_once,
             a_commit_is_all_or_nothing,
             a_commit_that_fails_leaves_the_indexes_alone,
@@ -224,6 +228,11 @@ impl Given {
     /// Commits, and expects that there's nothing to refuse.
     async fn commit(&self, writes: Vec<Write>) -> Result<(), Conflict> {
         self.store.commit(writes).await.expect("a commit that a store takes")
+    }
+
+    /// Adds things that nobody waits for, and that aren't there.
+    async fn note(&self, creates: Vec<Write>) {
+        self.store.note(creates).await.expect("what a store takes").expect("new ids");
     }
 
     /// Adds a thing.

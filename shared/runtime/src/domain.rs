@@ -524,7 +524,9 @@ pub(crate) async fn pause(attempt: u32, ports: &Ports) {
     ports.clock.sleep(Duration::from_millis(millis)).await;
 }
 
-/// Answers with a refusal, which is final for the key that it came with.
+/// Answers with a refusal, which is final for the key that it came with. Nobody
+/// waits for the disk because of it: where a crash takes the record back, nothing
+/// has happened that a second look could undo.
 async fn refuse(
     refusal: Refusal,
     incoming: &Incoming,
@@ -536,7 +538,7 @@ async fn refuse(
         && is_definite(&reply)
     {
         let record = keyed.record(&reply, ports.clock.now());
-        match ports.store.commit(vec![record]).await? {
+        match ports.store.note(vec![record]).await? {
             Ok(()) => {}
             // The same request has been answered meanwhile; that answer counts.
             Err(Conflict(_)) => {

@@ -54,6 +54,13 @@ pub trait Store: Send + Sync + 'static {
     /// Writes all, or nothing when any precondition fails. What it has
     /// answered is kept, whatever happens after.
     async fn commit(&self, writes: Vec<Write>) -> anyhow::Result<Result<(), Conflict>>;
+    /// Adds documents that nobody waits for. Reads of them find them at once; on
+    /// the disk they are with the next commit or after a moment, whichever comes
+    /// first, and only a crash before that loses them. One that turns out to exist
+    /// stays as it is. Where nothing can run later, they are committed now.
+    async fn note(&self, creates: Vec<Write>) -> anyhow::Result<Result<(), Conflict>> {
+        self.commit(creates).await
+    }
     /// A number that stays the same as long as nothing in a collection changes:
     /// what was read after it was told is still so while it's told again.
     /// Nothing where the store doesn't know: others write there too, or it's

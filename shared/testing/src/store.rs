@@ -59,6 +59,10 @@ impl Store for Counted {
         Ok(outcome)
     }
 
+    async fn note(&self, creates: Vec<Write>) -> anyhow::Result<Result<(), Conflict>> {
+        self.store.note(creates).await
+    }
+
     fn edition(&self, collection: &str) -> Option<u64> {
         self.store.edition(collection)
     }

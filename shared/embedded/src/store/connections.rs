@@ -10,6 +10,7 @@ use rusqlite::Connection;
 
 use super::{
     Options, connection,
+    notes::Notes,
     queue::Queue,
     schema,
     table::Table,
@@ -68,6 +69,23 @@ impl Connections {
             }
             Self::File { queue, .. } => queue.commit(commit).await,
             Self::Moment(_) => bail!("the database was opened to be read only"),
+        }
+    }
+
+    /// Adds documents that nobody waits for.
+    pub async fn note(&self, creates: Commit) -> Outcome {
+        match self {
+            Self::File { queue, .. } => queue.note(creates).await,
+            // There's no disk to wait for.
+            Self::Memory(_) | Self::Moment(_) => self.commit(creates).await,
+        }
+    }
+
+    /// What is noted, where there's a difference.
+    pub fn notes(&self) -> Option<&Notes> {
+        match self {
+            Self::File { queue, .. } => Some(queue.notes()),
+            Self::Memory(_) | Self::Moment(_) => None,
         }
     }
 

@@ -128,6 +128,13 @@ impl DomainStore {
         })
     }
 
+    /// A document that is noted, and not in the file yet.
+    fn noted(&self, table: &Table, key: &Key) -> Option<Record> {
+        let body = self.connections.notes()?.find(&table.name, &key.id)?;
+        // It was never read from the file, so nobody can have a version to write it by.
+        Some(Record { id: key.id.clone(), body, version: Version("noted".to_owned()) })
+    }
+
     /// What a write changes: its text is read here, where it's made, and not where the
     /// commits of others wait behind it.
     fn change(&self, write: Write) -> anyhow::Result<Change> {
@@ -151,6 +158,9 @@ impl Store for DomainStore {
     async fn get(&self, key: &Key) -> anyhow::Result<Option<Record>> {
         let table = self.table(key.collection)?;
         self.counters.reads.one();
+        if let Some(noted) = self.noted(table, key) {
+            return Ok(Some(noted));
+        }
         self.connections.read(|connection| Ok(table.get(connection, &key.id)?))
     }
 
@@ -158,12 +168,19 @@ impl Store for DomainStore {
         let tables = keys.iter().map(|key| self.table(key.collection));
         let tables = tables.collect::<anyhow::Result<Vec<_>>>()?;
         self.counters.reads.many(keys.len());
+        // Before the file: what is noted goes there, and never comes back.
+        let noted = keys.iter().zip(&tables).map(|(key, table)| self.noted(table, key));
+        let noted: Vec<_> = noted.collect();
         self.connections.read(|connection| {
             // One transaction for all; what is read at one moment anyway is in one already.
             let alone = connection.is_autocommit();
             let transaction = alone.then(|| connection.unchecked_transaction()).transpose()?;
-            let get = |(key, table): (&Key, &Arc<Table>)| table.get(connection, &key.id);
-            let records = keys.iter().zip(tables).map(get).collect::<rusqlite::Result<_>>()?;
+            let get = |((key, table), noted): ((&Key, &Arc<Table>), Option<Record>)| match noted {
+                Some(noted) => Ok(Some(noted)),
+                None => table.get(connection, &key.id),
+            };
+            let records = keys.iter().zip(tables).zip(noted).map(get);
+            let records = records.collect::<rusqlite::Result<_>>()?;
             transaction.map_or(Ok(()), rusqlite::Transaction::commit)?;
             Ok(records)
         })
@@ -192,6 +209,15 @@ impl Store for DomainStore {
         self.collections.check(&writes)?;
         let changes = writes.into_iter().map(|write| self.change(write));
         self.connections.commit(changes.collect::<anyhow::Result<_>>()?).await
+    }
+
+    async fn note(&self, creates: Vec<Write>) -> Outcome {
+        if creates.is_empty() {
+            return Ok(Ok(()));
+        }
+        self.collections.check(&creates)?;
+        let changes = creates.into_iter().map(|write| self.change(write));
+        self.connections.note(changes.collect::<anyhow::Result<_>>()?).await
     }
 
     fn edition(&self, collection: &str) -> Option<u64> {

@@ -8,7 +8,8 @@
 //! of an index, made by the `schema`; a `cell` is what an index holds of a
 //! document, and a `search` is a query on its way along a listing. Readers run
 //! where they are called, on `connections` of their own; commits go through a
-//! `queue` to the one `writer`, which takes all that wait into one transaction.
+//! `queue` to the one `writer`, which takes all that wait into one transaction;
+//! `notes` are what nobody waits for.
 
 mod cell;
 mod connection;
@@ -17,6 +18,7 @@ mod domain;
 mod edition;
 mod listing;
 mod lock;
+mod notes;
 mod queue;
 mod schema;
 mod search;

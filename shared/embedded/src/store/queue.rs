@@ -7,11 +7,13 @@ use std::{
 };
 
 use anyhow::Context as _;
+use runtime::Conflict;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
     connections::{CLOSED, Shared, hold},
-    writer::{Commit, Outcome},
+    notes::{MOMENT, Noted, Notes},
+    writer::{Commit, Outcome, Writer},
 };
 
 /// Where commits wait for the thread that writes them. Who drops it waits until
@@ -19,6 +21,7 @@ use super::{
 pub(super) struct Queue {
     sender: Mutex<Option<mpsc::Sender<Waiting>>>,
     closed: Mutex<Option<oneshot::Receiver<anyhow::Result<()>>>>,
+    notes: Arc<Notes>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
@@ -35,13 +38,16 @@ impl Queue {
         // then has to wait outside.
         let (sender, receiver) = mpsc::channel(2 * most);
         let (done, closed) = oneshot::channel();
+        let notes = Arc::new(Notes::default());
+        let noted = Arc::clone(&notes);
         let work = move || {
-            let _ = done.send(write_all(&writer, receiver, most));
+            let _ = done.send(write_all(&writer, receiver, &noted, most));
         };
         let thread = thread::Builder::new().name("store-writer".to_owned()).spawn(work)?;
         Ok(Self {
             sender: Mutex::new(Some(sender)),
             closed: Mutex::new(Some(closed)),
+            notes,
             thread: Some(thread),
         })
     }
@@ -54,6 +60,32 @@ impl Queue {
         let gone = "the store's writer is gone";
         sender.send(Waiting { commit, answer }).await.ok().context(gone)?;
         answered.await.context(gone)?
+    }
+
+    /// Has documents written that nobody waits for: with the next commit, or after a moment.
+    pub async fn note(&self, creates: Commit) -> Outcome {
+        match self.notes.add(creates) {
+            Noted::TooMany(creates) => return self.commit(creates).await,
+            Noted::Exists(conflict) => return Ok(Err(conflict)),
+            Noted::Kept => {}
+        }
+        if self.notes.expect_one() {
+            // Held weakly: what is noted is written when the queue closes, too.
+            let sender = hold(&self.sender).as_ref().context(CLOSED)?.downgrade();
+            runtime::spawn(async move {
+                tokio::time::sleep(MOMENT).await;
+                if let Some(sender) = sender.upgrade() {
+                    let (answer, _) = oneshot::channel();
+                    let _closed = sender.send(Waiting { commit: Vec::new(), answer }).await;
+                }
+            });
+        }
+        Ok(Ok(()))
+    }
+
+    /// What is noted.
+    pub fn notes(&self) -> &Notes {
+        &self.notes
     }
 
     /// Takes no more commits, and waits until those it has are written and the file is closed.
@@ -81,20 +113,65 @@ impl Drop for Queue {
 fn write_all(
     writer: &Shared,
     mut receiver: mpsc::Receiver<Waiting>,
+    notes: &Notes,
     most: usize,
 ) -> anyhow::Result<()> {
     let mut waiting = Vec::with_capacity(most);
     while receiver.blocking_recv_many(&mut waiting, most) > 0 {
+        // An empty one only says that it's time to write what is noted.
+        let commits = waiting.drain(..).filter(|it| !it.commit.is_empty());
         let (commits, answers): (Vec<_>, Vec<_>) =
-            waiting.drain(..).map(|Waiting { commit, answer }| (commit, answer)).unzip();
+            commits.map(|Waiting { commit, answer }| (commit, answer)).unzip();
         let mut writer = hold(writer);
         let writer = writer.as_mut().context(CLOSED)?;
-        for (answer, outcome) in answers.into_iter().zip(writer.write(&commits)) {
+        for (answer, outcome) in answers.into_iter().zip(write(writer, notes, commits)) {
             // Who has stopped waiting loses the answer, not the commit.
             let _ = answer.send(outcome);
         }
         writer.shorten_log();
     }
-    let writer = hold(writer).take();
-    writer.context(CLOSED)?.close()
+    let mut writer = hold(writer).take().context(CLOSED)?;
+    write(&mut writer, notes, Vec::new());
+    writer.close()
+}
+
+/// Writes commits, and what is noted along with them.
+fn write(writer: &mut Writer, notes: &Notes, commits: Vec<Commit>) -> Vec<Outcome> {
+    notes.has_come();
+    let mut all = notes.take();
+    let count = all.len();
+    // The notes come first: whoever adds the same document in this transaction finds it there.
+    all.extend(commits);
+    if all.is_empty() {
+        return Vec::new();
+    }
+    let mut outcomes = writer.write(&all);
+    let answers = outcomes.split_off(count);
+    all.truncate(count);
+    settle(writer, notes, all, outcomes);
+    answers
+}
+
+/// Forgets the notes that are in the file, and goes on with those that aren't.
+fn settle(writer: &mut Writer, notes: &Notes, noted: Vec<Commit>, outcomes: Vec<Outcome>) {
+    let mut again = Vec::new();
+    for (mut commit, outcome) in noted.into_iter().zip(outcomes) {
+        match outcome {
+            Ok(Ok(())) => notes.forget(&commit),
+            // One was there already: it stays as it is, and the others go in without it.
+            Ok(Err(Conflict(there))) => {
+                let (there, rest): (Commit, Commit) =
+                    commit.drain(..).partition(|it| it.key == there);
+                notes.forget(&there);
+                again.push(rest);
+            }
+            // Nothing could be written now; the next transaction tries again.
+            Err(_) => notes.put_back(commit),
+        }
+    }
+    again.retain(|commit: &Commit| !commit.is_empty());
+    if !again.is_empty() {
+        let outcomes = writer.write(&again);
+        settle(writer, notes, again, outcomes);
+    }
 }

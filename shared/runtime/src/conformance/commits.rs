@@ -14,6 +14,42 @@ pub async fn an_empty_commit_changes_nothing(given: &Given) {
     assert_eq!(given.commit(Vec::new()).await, Ok(()));
 }
 
+/// What nobody waits for is found as if somebody had.
+pub async fn what_is_noted_is_read_at_once(given: &Given) {
+    given.note(vec![create("a", &json!({ "rank": 1 })), create("b", &json!({}))]).await;
+    assert_eq!(given.read("a").await, Some(json!({ "rank": 1 })));
+    let keys = [thing("b"), thing("c"), thing("a")];
+    let found = given.store.get_all(&keys).await.expect("they can be read");
+    let found: Vec<_> = found.iter().map(Option::is_some).collect();
+    assert_eq!(found, [true, false, true]);
+}
+
+/// A document is there from when it's noted: another can't take its place.
+pub async fn what_is_noted_cannot_be_created_again(given: &Given) {
+    given.note(vec![create("a", &json!({ "rank": 1 }))]).await;
+    let again = given.commit(vec![create("a", &json!({ "rank": 2 }))]).await;
+    assert_eq!(again, Err(Conflict(thing("a"))));
+    assert_eq!(given.read("a").await, Some(json!({ "rank": 1 })));
+}
+
+/// What is noted goes nowhere else than what is committed: a query finds it with
+/// the commit after it.
+pub async fn what_is_noted_is_written_with_the_next_commit(given: &Given) {
+    given.note(vec![create("a", &json!({ "rank": 1 }))]).await;
+    given.create("b", json!({ "rank": 2 })).await;
+    assert_eq!(given.ids(&ascending("rank")).await, ["a", "b"]);
+}
+
+/// What stands stays, whether or not who noted it anew is told.
+pub async fn a_note_changes_nothing_that_is_there(given: &Given) {
+    given.create("a", json!({ "rank": 1 })).await;
+    let noted = given.store.note(vec![create("a", &json!({ "rank": 2 }))]).await;
+    assert!(matches!(noted, Ok(Ok(()) | Err(Conflict(_)))), "{noted:?}");
+    given.create("b", json!({ "rank": 3 })).await;
+    assert_eq!(given.read("a").await, Some(json!({ "rank": 1 })));
+    assert_eq!(given.ids(&ascending("rank")).await, ["a", "b"]);
+}
+
 /// One commit may do anything to any documents of its domain.
 pub async fn a_commit_creates_replaces_and_deletes_at_once(given: &Given) {
     given.create_all([("a", json!({ "rank": 1 })), ("b", json!({ "rank": 2 }))]).await;
