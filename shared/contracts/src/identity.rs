@@ -160,6 +160,195 @@ impl Event for PasswordChanged {
     }
 }
 
+/// Someone signed in on a device that the account hadn't been used on before.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct DeviceAdded {
+    /// Who is told.
+    pub contact: Contact,
+    /// The session, which they can end.
+    pub session_id: SessionId,
+    /// What the device says it is, such as `Firefox on Linux`.
+    pub device: String,
+    /// The network that it was used from, such as `203.0.113.0/24`; nothing if it isn't known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
+    /// When.
+    pub signed_in_at: Timestamp,
+}
+
+impl Event for DeviceAdded {
+    const TYPE: &'static str = "identity.device_added.v1";
+    fn subject(&self) -> String {
+        self.contact.user_id.to_string()
+    }
+}
+
+/// Someone wants their account at another address: a code goes to that one,
+/// which [`contact`](Self::contact) doesn't have yet.
+///
+/// The code is derived from its id, as with [`CodeRequested`].
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct EmailChangeRequested {
+    /// The code to derive.
+    pub code_id: String,
+    /// Where the code is mailed: the address that they want.
+    pub new_email: String,
+    /// Who asked, with the address that they still have.
+    pub contact: Contact,
+    /// Until when the code can be used.
+    pub expires_at: Timestamp,
+}
+
+impl Event for EmailChangeRequested {
+    const TYPE: &'static str = "identity.email_change_requested.v1";
+    fn subject(&self) -> String {
+        self.contact.user_id.to_string()
+    }
+}
+
+/// An account moved to another address. The old one is told, in case it was
+/// someone else; the new contact is told by [`ContactChanged`] too.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct EmailChanged {
+    /// How to write to them from now on.
+    pub contact: Contact,
+    /// Who is told: the address that the account had.
+    pub old_email: String,
+    /// When.
+    pub changed_at: Timestamp,
+}
+
+impl Event for EmailChanged {
+    const TYPE: &'static str = "identity.email_changed.v1";
+    fn subject(&self) -> String {
+        self.contact.user_id.to_string()
+    }
+}
+
+/// An account is closed: nobody signs in with it any more, and after some time
+/// it's [`Erased`].
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct AccountClosed {
+    /// Who is told.
+    pub contact: Contact,
+    /// When.
+    pub closed_at: Timestamp,
+    /// When everything of it is erased.
+    pub erased_at: Timestamp,
+}
+
+impl Event for AccountClosed {
+    const TYPE: &'static str = "identity.account_closed.v1";
+    fn subject(&self) -> String {
+        self.contact.user_id.to_string()
+    }
+}
+
+/// Someone got everything that the platform keeps of them; they are told, in
+/// case it was someone else.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct DataExported {
+    /// Who is told.
+    pub contact: Contact,
+    /// When.
+    pub exported_at: Timestamp,
+}
+
+impl Event for DataExported {
+    const TYPE: &'static str = "identity.data_exported.v1";
+    fn subject(&self) -> String {
+        self.contact.user_id.to_string()
+    }
+}
+
+/// What a person shows besides their password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FactorKind {
+    /// Codes of an authenticator app (RFC 6238).
+    Totp,
+    /// A passkey (`WebAuthn`).
+    Passkey,
+}
+
+/// Signing in takes one more thing from now on; the account's owner is told.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct FactorAdded {
+    /// Who is told.
+    pub contact: Contact,
+    /// What it takes.
+    pub kind: FactorKind,
+    /// What they call it.
+    pub name: String,
+    /// When.
+    pub added_at: Timestamp,
+}
+
+impl Event for FactorAdded {
+    const TYPE: &'static str = "identity.factor_added.v1";
+    fn subject(&self) -> String {
+        self.contact.user_id.to_string()
+    }
+}
+
+/// Signing in takes one thing less from now on; the account's owner is told.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct FactorRemoved {
+    /// Who is told.
+    pub contact: Contact,
+    /// What it took.
+    pub kind: FactorKind,
+    /// What they called it.
+    pub name: String,
+    /// When.
+    pub removed_at: Timestamp,
+}
+
+impl Event for FactorRemoved {
+    const TYPE: &'static str = "identity.factor_removed.v1";
+    fn subject(&self) -> String {
+        self.contact.user_id.to_string()
+    }
+}
+
+/// Someone signed in by a recovery code in place of their second factor; the
+/// account's owner is told.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct RecoveryCodeUsed {
+    /// Who is told.
+    pub contact: Contact,
+    /// How many they have left.
+    pub codes_left: u32,
+    /// When.
+    pub used_at: Timestamp,
+}
+
+impl Event for RecoveryCodeUsed {
+    const TYPE: &'static str = "identity.recovery_code_used.v1";
+    fn subject(&self) -> String {
+        self.contact.user_id.to_string()
+    }
+}
+
+/// An account can be signed in to by another provider from now on, such as
+/// Google; the account's owner is told.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct IdentityLinked {
+    /// Who is told.
+    pub contact: Contact,
+    /// The provider, as people know it.
+    pub provider: String,
+    /// When.
+    pub linked_at: Timestamp,
+}
+
+impl Event for IdentityLinked {
+    const TYPE: &'static str = "identity.identity_linked.v1";
+    fn subject(&self) -> String {
+        self.contact.user_id.to_string()
+    }
+}
+
 /// A person's account is erased for good: every domain drops what it keeps of them.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Erased {
