@@ -2,7 +2,9 @@
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
+use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
+use runtime::IdentityProvider;
 
 use crate::{audit, cloud, demo, log, serve};
 
@@ -52,6 +54,29 @@ pub struct Options {
     /// Who registers with this address is an admin once the address is verified.
     #[arg(long, global = true, env = "AULA_ADMIN_EMAIL", value_name = "ADDRESS")]
     pub admin_email: Option<String>,
+    /// With whose accounts people may sign in: a JSON array of objects with `name`, `title`, `issuer`,
+    /// `client_id`, `client_secret` and, for GitHub, `protocol`; or `@` and the file that has it.
+    #[arg(
+        long,
+        global = true,
+        env = "AULA_IDENTITY_PROVIDERS",
+        value_name = "JSON",
+        hide_env_values = true
+    )]
+    pub identity_providers: Option<String>,
+}
+
+impl Options {
+    /// With whose accounts people may sign in.
+    pub fn identity_providers(&self) -> anyhow::Result<Vec<IdentityProvider>> {
+        let Some(setting) = &self.identity_providers else { return Ok(Vec::new()) };
+        let json = match setting.strip_prefix('@') {
+            Some(path) => std::fs::read_to_string(path).with_context(|| path.to_owned())?,
+            None => setting.clone(),
+        };
+        IdentityProvider::read_all(&json)
+            .map_err(|why| anyhow::anyhow!("identity providers: {why}"))
+    }
 }
 
 impl Command {

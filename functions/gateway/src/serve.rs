@@ -59,6 +59,7 @@ pub(crate) fn open(options: &Options, address: SocketAddr) -> anyhow::Result<Pla
     let settings = Settings {
         public_url: public_url(options, address),
         admin_email: options.admin_email.clone(),
+        identity_providers: options.identity_providers()?,
     };
     let options = embedded::Options {
         folder: (!options.in_memory).then(|| options.data.clone()),

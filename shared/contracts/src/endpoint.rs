@@ -1,7 +1,7 @@
 //! An endpoint: a request, where it goes and what comes back.
 
 use schemars::JsonSchema;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::Problem;
 
@@ -46,6 +46,17 @@ pub enum Rate {
     Normal,
     /// Something that is guessed at, or costs much: signing in, codes.
     Strict,
+}
+
+/// Where a browser goes next, and what it's to remember until it comes back:
+/// the answer of a [`Route::redirect`], which travels in headers.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Redirect {
+    /// Where it goes: `Location`.
+    pub location: String,
+    /// What it remembers: `Set-Cookie`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cookie: Option<String>,
 }
 
 /// An HTTP method that an endpoint may use.
@@ -93,6 +104,10 @@ impl Route {
     /// Reads a thing or a list: `GET`, 200.
     pub const fn get(path: &'static str) -> Self {
         Self { method: Method::Get, path, status: 200 }
+    }
+    /// Sends a browser elsewhere: `GET`, 303. It answers a [`Redirect`].
+    pub const fn redirect(path: &'static str) -> Self {
+        Self { method: Method::Get, path, status: 303 }
     }
     /// Makes a new thing: `POST`, 201.
     pub const fn create(path: &'static str) -> Self {

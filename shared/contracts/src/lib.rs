@@ -17,7 +17,7 @@ mod problem;
 mod text;
 mod time;
 
-pub use endpoint::{Endpoint, Idempotency, Method, Rate, Route};
+pub use endpoint::{Endpoint, Idempotency, Method, Rate, Redirect, Route};
 pub use event::Event;
 pub use id::UserId;
 pub use language::Language;

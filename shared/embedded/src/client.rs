@@ -9,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 use contracts::Language;
 use runtime::{
-    Bytes, Client, Host, Incoming, Origin, Outgoing, Random, Refusal, Reply, Trace,
+    Bytes, Client, Host, Incoming, Origin, Outgoing, Random, Refusal, Reply, Sender, Trace,
     problems::UNAVAILABLE,
 };
 
@@ -46,6 +46,7 @@ impl Client for LocalClient {
             query: request.query,
             body: request.body,
             origin: Origin::Platform,
+            sender: Sender::default(),
             language: Language::En,
             trace: Trace::continued(Some(&trace.traceparent()), &*self.random),
             idempotency_key: None,

@@ -7,7 +7,7 @@ use base64::{
     prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
 };
 
-use runtime::{Access, Domain};
+use runtime::{Access, Domain, IdentityProvider};
 
 use crate::{identity::SigningKey, peers::Peers};
 
@@ -62,6 +62,9 @@ pub struct Environment {
     pub peers: Peers,
     /// `AULA_ADMIN_EMAIL`: who registers with this address is an admin.
     pub admin_email: Option<String>,
+    /// `AULA_IDENTITY_PROVIDERS`: with whose accounts people may sign in, as a
+    /// JSON array of [`IdentityProvider`].
+    pub identity_providers: Vec<IdentityProvider>,
     /// `AULA_SMTP_URL`: the server that takes mail, such as `smtp://mail:1025`; it's
     /// spoken to without TLS. Without it no mail is sent.
     pub smtp_server: Option<smtp::Server>,
@@ -137,6 +140,11 @@ impl Environment {
                 .parsed("AULA_PEERS", "name=https://…, separated by commas", Peers::parse)
                 .unwrap_or_default(),
             admin_email: reading.text("AULA_ADMIN_EMAIL"),
+            identity_providers: reading
+                .parsed("AULA_IDENTITY_PROVIDERS", "a JSON array of identity providers", |it| {
+                    IdentityProvider::read_all(it).ok()
+                })
+                .unwrap_or_default(),
             smtp_server: reading.parsed("AULA_SMTP_URL", "smtp://host:port", |it| it.parse().ok()),
             metadata_host: reading
                 .text("GCE_METADATA_HOST")

@@ -20,7 +20,7 @@ use futures_util::future::select;
 use tokio::sync::{Notify, oneshot};
 
 use crate::{
-    Changes, Conflict, Context, Envelope, Error, Ports, Result, System, Trace,
+    Changes, Conflict, Context, Envelope, Error, Ports, Result, Sender, System, Trace,
     context::{Run, outbox_row},
     domain::{ATTEMPTS, Incoming, Reply},
     idempotency::{Entered, Keyed, is_definite},
@@ -336,6 +336,7 @@ where
             keyed: None,
             status: E::ROUTE.status,
             cause: None,
+            sender: Sender::default(),
         }
     }
 }

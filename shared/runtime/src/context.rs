@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{
     Changes, Conflict, Cursor, Document, Envelope, Error, Key, Keyring, Mail, Ports, Query, Random,
-    Record, Refusal, Result, Secret, Settings, Stored, Trace, Write,
+    Record, Refusal, Result, Secret, Sender, Settings, Stored, Trace, Write,
     domain::Reply,
     idempotency::Keyed,
     problems::{ETAG_REQUIRED, INVALID_PAGE_TOKEN, STALE_ETAG},
@@ -39,6 +39,8 @@ pub(crate) struct Run {
     pub(crate) status: u16,
     /// The event that a subscriber handles.
     pub(crate) cause: Option<Cause>,
+    /// What sent the request.
+    pub(crate) sender: Sender,
 }
 
 /// The event that a subscriber handles, and who handles it.
@@ -214,6 +216,11 @@ impl<C> Context<C> {
     /// What the platform's operator has set.
     pub fn settings(&self) -> &Settings {
         &self.run.ports.settings
+    }
+
+    /// What sent the request.
+    pub fn sender(&self) -> &Sender {
+        &self.run.sender
     }
 
     /// The time now, in a run that may take long; `cx.now` is when it began.

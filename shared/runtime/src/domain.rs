@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::{
     Access, Batched, Call, Caller, Collection, Conflict, Context, Document, Envelope, Error,
-    Outcome, Ports, Refusal, Result, System, Trace,
+    Outcome, Ports, Refusal, Result, Sender, System, Trace,
     batch::Lanes,
     caller::Origin,
     context::{Cause, Handled, Run as ContextRun},
@@ -147,6 +147,8 @@ pub struct Incoming {
     pub body: Bytes,
     /// Where it comes from.
     pub origin: Origin,
+    /// What sent it.
+    pub sender: Sender,
     /// The language to answer in.
     pub language: Language,
     /// The trace that it belongs to.
@@ -294,6 +296,7 @@ impl Domain {
                             keyed: keyed.clone(),
                             status: E::ROUTE.status,
                             cause: None,
+                            sender: incoming.sender.clone(),
                         }),
                     };
                     let (ports, keyed) = (ports.clone(), keyed.clone());
@@ -485,7 +488,15 @@ fn background(
     trace: Trace,
     cause: Option<Cause>,
 ) -> Context<System> {
-    let run = ContextRun { ports: ports.clone(), domain, trace, keyed: None, status: 204, cause };
+    let run = ContextRun {
+        ports: ports.clone(),
+        domain,
+        trace,
+        keyed: None,
+        status: 204,
+        cause,
+        sender: Sender::default(),
+    };
     Context {
         caller: System::new(),
         now: ports.clock.now(),

@@ -26,6 +26,7 @@ mod ports;
 pub mod problems;
 mod remembered;
 mod rsa;
+mod sender;
 mod serve;
 mod store;
 pub mod token;
@@ -47,8 +48,12 @@ pub use listen::listen;
 pub use machine::{SystemClock, SystemRandom};
 pub use mail::Mail;
 pub use outbox::{Bus, Envelope, Parked, Unreadable, relay};
-pub use ports::{Clock, Ports, Random, Secret, Settings, derived_id, same_secret};
+pub use ports::{
+    Clock, IdentityProvider, Ports, ProviderProtocol, Random, Secret, Settings, derived_id,
+    same_secret,
+};
 pub use rsa::RsaKey;
+pub use sender::Sender;
 pub use serve::{BODY_MOST, Front, Gate, internal_router, router, with_front};
 pub use store::{
     Changes, Collection, Collections, Conflict, Cursor, Direction, Document, Field, Filter, Index,
@@ -73,8 +78,8 @@ pub mod prelude {
         Refusal, Result, Stored, System, User,
     };
     pub use contracts::{
-        Endpoint, Event, Idempotency, Language, Line, Page, PageSize, Problem, Rate, Route, Text,
-        Timestamp, UserId,
+        Endpoint, Event, Idempotency, Language, Line, Page, PageSize, Problem, Rate, Redirect,
+        Route, Text, Timestamp, UserId,
     };
     pub use schemars::JsonSchema;
     pub use serde::{Deserialize, Serialize};

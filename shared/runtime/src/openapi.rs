@@ -224,7 +224,16 @@ impl Described<'_> {
         let mut success = json!({ "headers": header_refs(&headers) });
         let schema = (self.operation.response)(given).to_value();
         success["description"] = json!("Done.");
-        if !self.operation.answers_nothing {
+        if self.operation.route.status == contracts::Route::redirect("").status {
+            success["description"] = json!("Go on at the address in `Location`.");
+            let uri = json!({ "type": "string", "format": "uri" });
+            success["headers"]["Location"] =
+                json!({ "description": "Where to go on.", "schema": uri });
+            success["headers"]["Set-Cookie"] = json!({
+                "description": "What the browser is to remember until it comes back.",
+                "schema": { "type": "string" },
+            });
+        } else if !self.operation.answers_nothing {
             let described = schemas::description(&schema, given.definitions());
             let (summary, _) = said(&described);
             if !summary.is_empty() {

@@ -4,7 +4,10 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use aws_lc_rs::{digest, hmac};
+use aws_lc_rs::{
+    aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
+    digest, hmac,
+};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use contracts::Timestamp;
 
@@ -43,6 +46,69 @@ pub struct Settings {
     pub public_url: String,
     /// Who registers with this address is an admin once it's verified.
     pub admin_email: Option<String>,
+    /// With whose accounts people may sign in here.
+    pub identity_providers: Vec<IdentityProvider>,
+}
+
+/// Someone else with whose accounts people may sign in here, such as Google.
+#[derive(Clone, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IdentityProvider {
+    /// What it's called in addresses: small letters, digits and hyphens.
+    pub name: String,
+    /// What people call it.
+    pub title: String,
+    /// How it's spoken to.
+    #[serde(default)]
+    pub protocol: ProviderProtocol,
+    /// Where it is: the issuer of its tokens, such as `https://accounts.google.com`.
+    pub issuer: String,
+    /// What the platform is called there.
+    pub client_id: String,
+    /// What the platform shows there.
+    pub client_secret: String,
+}
+
+/// How a provider of identities is spoken to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProviderProtocol {
+    /// As `OpenID` Connect says, found by its discovery document.
+    #[default]
+    Openid,
+    /// As GitHub does it: OAuth 2 with an API of its own, at `api.` of the issuer's host.
+    Github,
+}
+
+impl IdentityProvider {
+    /// Reads the providers of a setting: a JSON array.
+    pub fn read_all(json: &str) -> Result<Vec<Self>, String> {
+        let providers: Vec<Self> = serde_json::from_str(json).map_err(|error| error.to_string())?;
+        for Self { name, issuer, .. } in &providers {
+            let plain = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-';
+            if name.is_empty() || !name.bytes().all(plain) {
+                return Err(format!("{name:?} isn't of small letters, digits and hyphens"));
+            }
+            if providers.iter().filter(|it| it.name == *name).count() > 1 {
+                return Err(format!("{name} is there twice"));
+            }
+            if !(issuer.starts_with("https://") || is_local(issuer)) {
+                return Err(format!("{issuer} isn't reached by https"));
+            }
+        }
+        Ok(providers)
+    }
+}
+
+/// Whether a provider runs on this very machine, as one does in tests.
+fn is_local(issuer: &str) -> bool {
+    ["http://127.0.0.1:", "http://localhost:"].iter().any(|it| issuer.starts_with(it))
+}
+
+impl std::fmt::Debug for IdentityProvider {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "IdentityProvider({})", self.name)
+    }
 }
 
 /// The port: the time.
@@ -122,6 +188,33 @@ impl Secret {
         BASE64_URL_SAFE_NO_PAD.encode(self.seal(purpose, parts))
     }
 
+    /// Encrypts a text for a purpose and a thing: it can be read again with both
+    /// alone. What the platform must know again, and a lost store mustn't tell.
+    pub fn lock(&self, purpose: &str, thing: &str, text: &str, random: &dyn Random) -> String {
+        let mut nonce = [0; NONCE_LEN];
+        random.fill(&mut nonce);
+        let (mut locked, aad) = (text.as_bytes().to_vec(), Aad::from(thing.as_bytes()));
+        self.key(purpose)
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut locked)
+            .expect("a text isn't too long to be encrypted");
+        BASE64_URL_SAFE_NO_PAD.encode([&nonce[..], &locked].concat())
+    }
+
+    /// Reads what [`lock`](Self::lock) made, if it was made for this purpose and this thing.
+    pub fn unlock(&self, purpose: &str, thing: &str, locked: &str) -> Option<String> {
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(locked).ok()?;
+        let (nonce, locked) = bytes.split_at_checked(NONCE_LEN)?;
+        let (mut text, aad) = (locked.to_vec(), Aad::from(thing.as_bytes()));
+        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+        let text = self.key(purpose).open_in_place(nonce, aad, &mut text).ok()?;
+        String::from_utf8(text.to_vec()).ok()
+    }
+
+    fn key(&self, purpose: &str) -> LessSafeKey {
+        let key = self.seal("lock", &[purpose]);
+        LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &key).expect("the key has 256 bits"))
+    }
+
     /// The one-time code with this id: 8 digits, which no store ever holds.
     pub fn code(&self, code_id: &str) -> String {
         let seal = self.seal("code", &[code_id]);
@@ -150,6 +243,21 @@ mod tests {
         assert_eq!(derived_id(&["ab", "c"]), derived_id(&["ab", "c"]));
         assert_ne!(derived_id(&["ab", "c"]), derived_id(&["a", "bc"]));
         assert_eq!(derived_id(&["ab", "c"]).len(), 26);
+    }
+
+    #[test]
+    fn what_is_locked_is_read_for_its_purpose_and_its_thing_alone() {
+        let (secret, random) = (Secret::new(&[7; 32]), crate::SystemRandom);
+        let locked = secret.lock("totp", "ada", "a secret", &random);
+        assert!(!locked.contains("secret"));
+        assert_ne!(locked, secret.lock("totp", "ada", "a secret", &random));
+        assert_eq!(secret.unlock("totp", "ada", &locked).as_deref(), Some("a secret"));
+        assert_eq!(secret.unlock("totp", "eve", &locked), None);
+        assert_eq!(secret.unlock("cookie", "ada", &locked), None);
+        assert_eq!(Secret::new(&[8; 32]).unlock("totp", "ada", &locked), None);
+        for broken in ["", "AAAA", &locked[..locked.len() - 1], "not base64!"] {
+            assert_eq!(secret.unlock("totp", "ada", broken), None, "{broken}");
+        }
     }
 
     #[test]

@@ -22,11 +22,11 @@ use axum::{
     response::Response,
     routing::{MethodFilter, on},
 };
-use contracts::{Language, Problem, Rate};
+use contracts::{Language, Problem, Rate, Redirect};
 use futures_util::FutureExt;
 
 use crate::{
-    Host, Incoming, Ports, Refusal, Reply, Trace, Trigger,
+    Host, Incoming, Ports, Refusal, Reply, Sender, Trace, Trigger,
     caller::Origin,
     limits::{Allowance, Limits},
     problems::{
@@ -157,9 +157,17 @@ impl Serving {
                     // What isn't ASCII is no key; the function says so.
                     let idempotency_key =
                         key.map(|key| key.to_str().unwrap_or_default().to_owned());
-                    let trace = trace.clone();
-                    let incoming =
-                        Incoming { bound, query, body, origin, language, trace, idempotency_key };
+                    let sender = Sender::of(peer(&parts), &parts.headers);
+                    let incoming = Incoming {
+                        bound,
+                        query,
+                        body,
+                        origin,
+                        sender,
+                        language,
+                        trace: trace.clone(),
+                        idempotency_key,
+                    };
                     self.host.request(id, incoming).await
                 }
                 Err(refusal) => Reply::refused(refusal, language, &trace),
@@ -219,8 +227,12 @@ fn allowed(asked: Allowance, tightest: &mut Option<Allowance>) -> Result<(), Ref
 
 /// The address that a request comes from.
 fn address(parts: &Parts) -> IpAddr {
+    peer(parts).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+}
+
+fn peer(parts: &Parts) -> Option<IpAddr> {
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-    peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip().to_canonical())
+    peer.map(|ConnectInfo(peer)| peer.ip().to_canonical())
 }
 
 /// The bearer's token. API Gateway moves it to a header of its own.
@@ -287,8 +299,9 @@ fn is_json(headers: &HeaderMap) -> bool {
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
-fn respond(reply: Reply, language: Language) -> Response {
+fn respond(mut reply: Reply, language: Language) -> Response {
     let is_problem = reply.status >= 400;
+    let redirect = redirect(&mut reply);
     let has_content = !reply.body.is_empty();
     let mut response = Response::new(Body::from(reply.body));
     *response.status_mut() = status(reply.status);
@@ -296,6 +309,11 @@ fn respond(reply: Reply, language: Language) -> Response {
     if has_content {
         let media_type = if is_problem { PROBLEM_JSON } else { JSON };
         headers.insert(header::CONTENT_TYPE, media_type);
+    }
+    if let Some(Redirect { location, cookie }) = redirect {
+        let value = |text: String| HeaderValue::try_from(text).ok();
+        headers.extend(value(location).map(|it| (header::LOCATION, it)));
+        headers.extend(cookie.and_then(value).map(|it| (header::SET_COOKIE, it)));
     }
     if is_problem {
         let language = HeaderValue::from_static(language.code());
@@ -315,6 +333,13 @@ fn respond(reply: Reply, language: Language) -> Response {
         response.extensions_mut().insert(Refused(problem));
     }
     response
+}
+
+/// Takes out of a reply where a browser is to go next: it reads that in headers.
+fn redirect(reply: &mut Reply) -> Option<Redirect> {
+    let is_one = reply.status == contracts::Route::redirect("").status;
+    let body = is_one.then(|| std::mem::take(&mut reply.body))?;
+    serde_json::from_slice(&body).ok()
 }
 
 fn limit_headers(headers: &mut HeaderMap, allowance: Allowance) {

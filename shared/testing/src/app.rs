@@ -13,8 +13,8 @@ use axum::Router;
 use contracts::{Endpoint, Event, Problem, Timestamp, identity::Role};
 use embedded::{FileKeyring, store::Database};
 use runtime::{
-    Context, Domain, Envelope, Error, Front, Host, Keyring, Ports, Result, Secret, Settings,
-    System,
+    Context, Domain, Envelope, Error, Front, Host, IdentityProvider, Keyring, Ports, Result,
+    Secret, Settings, System,
     mail::{MailError, Message},
     token::{ACCESS_TOKEN_SECONDS, Claims, Verifier},
 };
@@ -61,6 +61,14 @@ impl App {
 
     /// Serves a domain on an empty store, at noon on a Monday in March.
     pub fn of(domain: fn() -> Domain) -> Self {
+        Self::with_providers(domain, Vec::new())
+    }
+
+    /// The same, where people may sign in with others' accounts.
+    pub fn with_providers(
+        domain: fn() -> Domain,
+        identity_providers: Vec<IdentityProvider>,
+    ) -> Self {
         let domain = domain();
         let name = domain.name;
         let database = Database::in_memory().expect("SQLite opens in memory");
@@ -85,6 +93,7 @@ impl App {
             settings: Arc::new(Settings {
                 public_url: Self::PUBLIC_URL.to_owned(),
                 admin_email: Some(Self::ADMIN_EMAIL.to_owned()),
+                identity_providers,
             }),
         });
         let beside = Arc::new(Ports { store: uncounted, ..Ports::clone(&ports) });

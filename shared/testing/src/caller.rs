@@ -1,12 +1,15 @@
 //! Someone who calls.
 
-use std::borrow::{Borrow, Cow};
+use std::{
+    borrow::{Borrow, Cow},
+    net::{IpAddr, SocketAddr},
+};
 
-use axum::body::Body;
+use axum::{body::Body, extract::ConnectInfo};
 use contracts::{Language, identity::Role};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
 use http_body_util::BodyExt;
-use runtime::{Host, Incoming, Origin, Reply, Trace, Trigger};
+use runtime::{Host, Incoming, Origin, Reply, Sender, Trace, Trigger};
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -19,6 +22,8 @@ pub struct As<'a> {
     app: &'a App,
     who: Who,
     language: Option<String>,
+    address: Option<IpAddr>,
+    headers: Vec<(String, String)>,
 }
 
 #[derive(Clone)]
@@ -31,21 +36,37 @@ enum Who {
 
 impl<'a> As<'a> {
     pub(crate) fn nobody(app: &'a App) -> Self {
-        Self { app, who: Who::Nobody, language: None }
+        Self::of(app, Who::Nobody)
     }
 
     pub(crate) fn person(app: &'a App, id: &str, roles: &[Role]) -> Self {
         let session = format!("session-of-{id}");
         let who = Who::Person { id: id.to_owned(), roles: roles.to_vec(), session };
-        Self { app, who, language: None }
+        Self::of(app, who)
     }
 
     pub(crate) fn bearer(app: &'a App, token: &str) -> Self {
-        Self { app, who: Who::Bearer(token.to_owned()), language: None }
+        Self::of(app, Who::Bearer(token.to_owned()))
     }
 
     pub(crate) fn platform(app: &'a App) -> Self {
-        Self { app, who: Who::Platform, language: None }
+        Self::of(app, Who::Platform)
+    }
+
+    fn of(app: &'a App, who: Who) -> Self {
+        Self { app, who, language: None, address: None, headers: Vec::new() }
+    }
+
+    /// The same caller at another address.
+    pub fn at(mut self, address: &str) -> Self {
+        self.address = Some(address.parse().expect("an address"));
+        self
+    }
+
+    /// The same caller, who always sends this header too.
+    pub fn with_header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
     }
 
     /// The same caller, who reads this language: an `Accept-Language`.
@@ -147,6 +168,12 @@ impl<'a> As<'a> {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        if let Some(address) = self.address {
+            request = request.extension(ConnectInfo(SocketAddr::from((address, 443))));
+        }
         if let Some(language) = &self.language {
             request = request.header(header::ACCEPT_LANGUAGE, language);
         }
@@ -188,6 +215,7 @@ impl<'a> As<'a> {
             query: query.to_owned(),
             body: body.into(),
             origin: Origin::Platform,
+            sender: Sender::default(),
             language: self.language.as_deref().map_or(Language::En, Language::accepted),
             trace: Trace::continued(None, &*self.app.ports().random),
             idempotency_key: header("idempotency-key"),

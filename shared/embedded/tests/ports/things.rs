@@ -203,7 +203,11 @@ impl Clock for TokioClock {
 }
 
 pub fn settings() -> Settings {
-    Settings { public_url: "https://aula.example".to_owned(), admin_email: None }
+    Settings {
+        public_url: "https://aula.example".to_owned(),
+        admin_email: None,
+        identity_providers: Vec::new(),
+    }
 }
 
 /// The key of all tests: making one takes long.

@@ -90,6 +90,7 @@ impl Person {
             query: asked.query.clone(),
             body: body.into(),
             origin: Origin::Bearer(Arc::new(claims)),
+            sender: runtime::Sender::default(),
             language: Language::En,
             trace: runtime::Trace::continued(None, &*self.ports.random),
             idempotency_key: asked.key.clone(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use contracts::Language;
 use runtime::{
-    Envelope, Incoming, Origin, Outgoing, Reply, Trace, Write,
+    Envelope, Incoming, Origin, Outgoing, Reply, Sender, Trace, Write,
     mail::{MailError, Message, Taken},
 };
 use serde_json::Value;
@@ -263,6 +263,7 @@ impl World {
             query: outgoing.query,
             body: outgoing.body,
             origin: Origin::Platform,
+            sender: Sender::default(),
             language: Language::En,
             trace: Trace::continued(Some(&trace.traceparent()), &**random),
             idempotency_key: None,
