@@ -243,9 +243,7 @@ fn told(enrollment: &Enrollment, position: Option<u32>, now: Timestamp) -> Chang
         EnrollmentState::Waitlisted => {
             changes.emit(&Waitlisted { enrollment: facts, position: position.unwrap_or_default() })
         }
-        EnrollmentState::PendingApproval
-        | EnrollmentState::Rejected
-        | EnrollmentState::Cancelled => changes.emit(&Requested { enrollment: facts }),
+        _ => changes.emit(&Requested { enrollment: facts }),
     }
 }
 

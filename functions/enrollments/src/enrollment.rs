@@ -132,9 +132,10 @@ impl Enrollment {
     /// Leaves the section and gives back what it held there.
     pub fn leave(&mut self, seats: &mut Seats, now: Timestamp) {
         match self.state {
-            EnrollmentState::Confirmed => seats.leave_seat(now),
+            EnrollmentState::Confirmed | EnrollmentState::Completed => seats.leave_seat(now),
             EnrollmentState::Waitlisted => seats.leave_queue(now),
-            EnrollmentState::PendingApproval
+            EnrollmentState::Offered
+            | EnrollmentState::PendingApproval
             | EnrollmentState::Rejected
             | EnrollmentState::Cancelled => {}
         }

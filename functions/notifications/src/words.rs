@@ -130,6 +130,14 @@ fn english(news: &News, titles: Option<&Titles>, reader: Reader<'_>) -> Words {
             format!("Cancelled: {course}"),
             format!("{full} was cancelled as a whole; it won't take place."),
         ),
+        News::Cancelled { why: CancelReason::OfferLapsed, .. } => Words::new(
+            format!("Your offer has lapsed: {course}"),
+            format!("You didn't accept the seat in {full} in time, and it went to the next."),
+        ),
+        News::Cancelled { why: CancelReason::Transferred, .. } => Words::new(
+            format!("Your seat was moved: {course}"),
+            format!("Your seat in {full} was transferred."),
+        ),
         News::Reminder { starts_at, .. } => Words::new(
             format!("Reminder: {course}, {}", reader.short(*starts_at)),
             format!("{full} meets on {}.", reader.moment(*starts_at)),
@@ -224,6 +232,14 @@ fn spanish(news: &News, titles: Option<&Titles>, reader: Reader<'_>) -> Words {
         News::Cancelled { why: CancelReason::SectionCancelled, .. } => Words::new(
             format!("Cancelado: {course}"),
             format!("{full} se canceló por completo; no se realizará."),
+        ),
+        News::Cancelled { why: CancelReason::OfferLapsed, .. } => Words::new(
+            format!("Tu oferta venció: {course}"),
+            format!("No aceptaste a tiempo el cupo en {full}, y pasó a quien sigue."),
+        ),
+        News::Cancelled { why: CancelReason::Transferred, .. } => Words::new(
+            format!("Tu cupo se trasladó: {course}"),
+            format!("Tu cupo en {full} fue transferido."),
         ),
         News::Reminder { starts_at, .. } => Words::new(
             format!("Recordatorio: {course}, {}", reader.short(*starts_at)),

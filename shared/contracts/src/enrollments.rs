@@ -13,6 +13,10 @@ use crate::{
 ids! {
     /// An enrollment's id, made of its section and its user.
     EnrollmentId,
+    /// A certificate's id, made of its enrollment.
+    CertificateId,
+    /// The id of a batch of enrollments.
+    BatchId,
 }
 
 /// Where an enrollment is in its life.
@@ -23,12 +27,16 @@ pub enum EnrollmentState {
     Confirmed,
     /// Waits for a seat.
     Waitlisted,
+    /// Has been offered a seat, which is kept for them until a deadline.
+    Offered,
     /// Waits for an instructor's word.
     PendingApproval,
     /// Was refused by an instructor.
     Rejected,
     /// Has left, or the section was cancelled.
     Cancelled,
+    /// Has a seat, and has completed the course.
+    Completed,
 }
 
 /// Why an enrollment ended.
@@ -41,6 +49,11 @@ pub enum CancelReason {
     Removed,
     /// The whole section was cancelled.
     SectionCancelled,
+    /// The seat that they were offered wasn't accepted in time.
+    OfferLapsed,
+    /// Their seat went to another section with them, or to another person: a
+    /// [`Transferred`] tells of it.
+    Transferred,
 }
 
 /// An enrollment, as events tell of it.
@@ -91,6 +104,12 @@ told! {
         /// Their place in the queue when they joined it: 1 is next.
         position: u32,
     }
+    /// Someone who waited is offered a seat, which is kept for them for a while.
+    /// If they accept it, a [`Confirmed`] tells so; if they don't, a [`Cancelled`].
+    Offered("enrollments.offered.v1") {
+        /// From when on the offer is worth nothing.
+        expires_at: Timestamp,
+    }
     /// Someone asks an instructor for a seat.
     Requested("enrollments.requested.v1") {}
     /// An instructor refused a request.
@@ -103,6 +122,51 @@ told! {
         /// Why.
         why: CancelReason,
     }
+    /// A seat was moved in one step: to another section of the course with its
+    /// person, or to another person. A [`Cancelled`] of the old enrollment (why:
+    /// `transferred`) and a [`Confirmed`] of the new one are told with it.
+    Transferred("enrollments.transferred.v1") {
+        /// The enrollment as it was last that the seat was taken from; the other
+        /// one is who has it now.
+        from: EnrollmentFacts,
+    }
+    /// Someone has completed the course.
+    Completed("enrollments.completed.v1") {
+        /// When.
+        completed_at: Timestamp,
+    }
+    /// Someone who has completed a course has a certificate of it.
+    CertificateIssued("enrollments.certificate_issued.v1") {
+        /// The certificate; it's shown at `/v1/certificates/{certificate_id}`.
+        certificate_id: CertificateId,
+        /// When.
+        issued_at: Timestamp,
+    }
+    /// A certificate is no longer good.
+    CertificateRevoked("enrollments.certificate_revoked.v1") {
+        /// The certificate.
+        certificate_id: CertificateId,
+        /// When.
+        revoked_at: Timestamp,
+        /// Why, in the words of whoever revoked it.
+        reason: String,
+    }
+}
+
+/// A batch of enrollments has come to a part that is to be worked on next.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct BatchAdvanced {
+    /// The batch.
+    pub batch_id: BatchId,
+    /// The part: 0 is the first.
+    pub part: u32,
+}
+
+impl Event for BatchAdvanced {
+    const TYPE: &'static str = "enrollments.batch_advanced.v1";
+    fn subject(&self) -> String {
+        self.batch_id.to_string()
+    }
 }
 
 /// How full a section is.
@@ -110,7 +174,7 @@ told! {
 pub struct Seats {
     /// The section.
     pub section_id: SectionId,
-    /// How many have a seat.
+    /// How many seats are taken: someone has them, or they are offered to someone.
     pub seats_taken: u32,
     /// How many wait for one.
     pub waitlist_length: u32,

@@ -370,3 +370,29 @@ pub struct PersonalData {
     /// Collections, and what is in them of this person.
     pub collections: BTreeMap<String, Vec<serde_json::Value>>,
 }
+
+/// Sign a statement in the platform's name, between domains.
+///
+/// The answer can be checked by anyone with the keys at
+/// `/.well-known/jwks.json`. It's no access token, and can't be taken for one:
+/// what is stated stands in a claim of its own.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SignStatement {
+    /// What is stated.
+    pub statement: serde_json::Map<String, serde_json::Value>,
+}
+
+/// A statement, signed.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct SignedStatement {
+    /// The statement as a compact JWS (RFC 7515), signed with RS256. Its claims
+    /// are `iss`, `iat` and `statement`.
+    pub jws: String,
+}
+
+impl Endpoint for SignStatement {
+    const OPERATION: &'static str = "identity.sign_statement";
+    const ROUTE: Route = Route::act("/internal/identity/sign-statement");
+    type Response = SignedStatement;
+}
