@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use runtime::IdentityProvider;
+use runtime::{IdentityProvider, mail::Providers};
 
 use crate::{audit, cloud, demo, log, serve};
 
@@ -64,6 +64,15 @@ pub struct Options {
         hide_env_values = true
     )]
     pub identity_providers: Option<String>,
+    /// Who may tell what became of a mail, as `name:secret`, separated by commas.
+    #[arg(
+        long,
+        global = true,
+        env = "AULA_MAIL_PROVIDERS",
+        value_name = "NAME:SECRET",
+        hide_env_values = true
+    )]
+    pub mail_providers: Option<Providers>,
 }
 
 impl Options {

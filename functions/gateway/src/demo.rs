@@ -54,7 +54,7 @@ mod tests {
         let settings = Settings {
             public_url: "http://localhost:8080".to_owned(),
             admin_email: Some(catalog.people.admin.email()),
-            identity_providers: Vec::new(),
+            ..Settings::default()
         };
         let options = embedded::Options::new(settings);
         Platform::start(options, crate::domains()).expect("a platform in memory")

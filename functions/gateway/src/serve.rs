@@ -60,6 +60,7 @@ pub(crate) fn open(options: &Options, address: SocketAddr) -> anyhow::Result<Pla
         public_url: public_url(options, address),
         admin_email: options.admin_email.clone(),
         identity_providers: options.identity_providers()?,
+        mail_providers: options.mail_providers.clone().unwrap_or_default(),
     };
     let options = embedded::Options {
         folder: (!options.in_memory).then(|| options.data.clone()),

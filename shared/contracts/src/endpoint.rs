@@ -24,6 +24,12 @@ pub trait Endpoint:
     const IDEMPOTENCY: Idempotency = Idempotency::Optional;
     /// How often one caller or address may ask.
     const RATE: Rate = Rate::Normal;
+    /// What the body of a request is; only a method that has a body may say so.
+    const BODY: Body = Body::Json;
+    /// Fields that are read from a header, each with its header.
+    const HEADERS: &'static [(&'static str, &'static str)] = &[];
+    /// The media type of the answer. What isn't JSON is a [`Content`](crate::Content).
+    const ANSWERS: &'static str = JSON;
     /// What it answers.
     type Response: Serialize + DeserializeOwned + JsonSchema + Send + 'static;
 }
@@ -37,6 +43,20 @@ pub enum Idempotency {
     Required,
     /// The answer holds a secret, so it's never kept; a repeat runs again.
     Off,
+}
+
+/// The media type of JSON.
+pub const JSON: &str = "application/json";
+
+/// What the body of a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// A JSON object with the fields that aren't elsewhere.
+    Json,
+    /// A text that counts as it was sent, whatever it's called: the field
+    /// `body` gets it, and the other fields are read from the query. It is
+    /// documented as this media type.
+    AsSent(&'static str),
 }
 
 /// How often one caller or address may ask.

@@ -4,6 +4,7 @@
 //! and what they share: how a request is declared ([`Endpoint`]), a fact told
 //! ([`Event`]), a refusal named ([`Problem`]), a list paged ([`Page`]).
 
+mod content;
 pub mod courses;
 mod endpoint;
 pub mod enrollments;
@@ -17,7 +18,8 @@ mod problem;
 mod text;
 mod time;
 
-pub use endpoint::{Endpoint, Idempotency, Method, Rate, Redirect, Route};
+pub use content::Content;
+pub use endpoint::{Body, Endpoint, Idempotency, JSON, Method, Rate, Redirect, Route};
 pub use event::Event;
 pub use id::UserId;
 pub use language::Language;

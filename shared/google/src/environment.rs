@@ -68,6 +68,9 @@ pub struct Environment {
     /// `AULA_SMTP_URL`: the server that takes mail, such as `smtp://mail:1025`; it's
     /// spoken to without TLS. Without it no mail is sent.
     pub smtp_server: Option<smtp::Server>,
+    /// `AULA_MAIL_PROVIDERS`: who may tell what became of a mail, as
+    /// `name:secret`, separated by commas.
+    pub mail_providers: runtime::mail::Providers,
     /// `GCE_METADATA_HOST`: where the metadata server is.
     pub metadata_host: String,
     /// `FIRESTORE_EMULATOR_HOST`: the emulator to use instead of Firestore.
@@ -146,6 +149,11 @@ impl Environment {
                 })
                 .unwrap_or_default(),
             smtp_server: reading.parsed("AULA_SMTP_URL", "smtp://host:port", |it| it.parse().ok()),
+            mail_providers: reading
+                .parsed("AULA_MAIL_PROVIDERS", "name:secret, separated by commas", |it| {
+                    it.parse().ok()
+                })
+                .unwrap_or_default(),
             metadata_host: reading
                 .text("GCE_METADATA_HOST")
                 .unwrap_or_else(|| "metadata.google.internal".to_owned()),

@@ -95,6 +95,7 @@ impl Platform {
                 public_url: environment.public_url.clone(),
                 admin_email: environment.admin_email.clone(),
                 identity_providers: environment.identity_providers.clone(),
+                mail_providers: environment.mail_providers.clone(),
             }),
         });
         let host = Host::new(vec![(domain, ports.clone())], environment.target.as_deref());

@@ -1,10 +1,11 @@
 //! What a function may touch, and how it commits.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use aws_lc_rs::digest;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use contracts::{Endpoint, Language, Page, PageSize, Timestamp};
+use futures_util::future::{Either, select};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -226,6 +227,14 @@ impl<C> Context<C> {
     /// The time now, in a run that may take long; `cx.now` is when it began.
     pub fn clock(&self) -> Timestamp {
         self.run.ports.clock.now()
+    }
+
+    /// Waits for something, but no longer than this; nothing if it takes longer.
+    pub async fn within<T>(&self, patience: Duration, work: impl Future<Output = T>) -> Option<T> {
+        match select(pin!(work), self.run.ports.clock.sleep(patience)).await {
+            Either::Left((done, _)) => Some(done),
+            Either::Right(_) => None,
+        }
     }
 
     /// Checks that the caller has seen the current version of what they change.

@@ -1,7 +1,8 @@
 //! HTTP transcoding: between a request's fields and path, query and body.
 //!
 //! A field named in the path template is read from the path; the others from
-//! the JSON body, or from the query where a method has no body. They are read
+//! the JSON body, or from the query where a method has no body or an endpoint
+//! takes its body as it was sent. They are read
 //! straight into the request's type; only when that fails is it done again to
 //! find out which field is to blame.
 
@@ -31,7 +32,8 @@ const DEEPEST: usize = 32;
 /// A request's fields as they arrive.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Parts<'a> {
-    /// The fields that aren't in the body or the query: those of the path, and `If-Match`.
+    /// The fields that aren't in the body or the query: those of the path and
+    /// of headers, a body that counts as it was sent, and at last `If-Match`.
     pub(crate) bound: &'a [(Cow<'static, str>, String)],
     /// The query, still encoded.
     pub(crate) query: &'a str,
@@ -54,7 +56,7 @@ pub(crate) fn decode<E: Endpoint>(parts: Parts<'_>) -> Result<E> {
 }
 
 fn decode_strictly<E: Endpoint>(parts: Parts<'_>) -> Result<E> {
-    if E::ROUTE.method.has_body() {
+    if E::ROUTE.method.has_body() && E::BODY == contracts::Body::Json {
         let body: &[u8] = if parts.body.is_empty() { b"{}" } else { parts.body };
         if is_too_deep(body) {
             let said = Said::new(

@@ -5,11 +5,20 @@
 //! function becomes a boxed one from a request's parts to a reply, so that what
 //! serves functions is compiled once, not once for each.
 
-use std::{any::TypeId, borrow::Cow, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    any::{Any, TypeId},
+    borrow::Cow,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use axum::body::Bytes;
-use contracts::{Endpoint, Event, Idempotency, Language, Problem, Rate, Route};
+use contracts::{
+    Body, Content, Endpoint, Event, Idempotency, JSON, Language, Method, Problem, Rate, Route,
+};
 use schemars::{Schema, SchemaGenerator};
 use serde::Serialize;
 
@@ -102,6 +111,12 @@ pub struct Operation {
     pub idempotency: Idempotency,
     /// How often one may ask.
     pub rate: Rate,
+    /// What the body of a request is.
+    pub body: Body,
+    /// The fields that are read from a header, each with its header.
+    pub headers: &'static [(&'static str, &'static str)],
+    /// The media type of the answer.
+    pub answers: &'static str,
     /// The request's schema.
     pub request: fn(&mut SchemaGenerator) -> Schema,
     /// The response's schema.
@@ -162,8 +177,10 @@ pub struct Incoming {
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
-    /// The JSON; empty if there's nothing to say.
+    /// The content; empty if there's nothing to say.
     pub body: Bytes,
+    /// The media type of an answer; a refusal has its own.
+    pub media_type: &'static str,
     /// Whether it's an earlier answer, given again.
     pub replayed: bool,
     /// In how many seconds it may work.
@@ -174,7 +191,19 @@ pub struct Reply {
 
 impl Reply {
     pub(crate) const fn new(status: u16, body: Bytes) -> Self {
-        Self { status, body, replayed: false, retry_after: None, problem: None }
+        let (replayed, retry_after, problem) = (false, None, None);
+        Self { status, body, media_type: JSON, replayed, retry_after, problem }
+    }
+
+    /// What an operation has answered.
+    pub(crate) fn of<E: Endpoint>(response: &E::Response) -> Result<Self> {
+        match (response as &dyn Any).downcast_ref::<Content>() {
+            Some(content) => {
+                let body = content.as_bytes().to_vec().into();
+                Ok(Self { media_type: E::ANSWERS, ..Self::new(E::ROUTE.status, body) })
+            }
+            None => Self::json(E::ROUTE.status, response),
+        }
     }
 
     /// An answer.
@@ -308,7 +337,7 @@ impl Domain {
                             return Ok(reply);
                         }
                         let response = run(context, request).await?;
-                        Reply::json(E::ROUTE.status, &response)
+                        Reply::of::<E>(&response)
                     }
                 };
                 match until_it_wins(&ports, attempt).await {
@@ -371,6 +400,11 @@ impl Domain {
     fn add<C: Caller, E: Endpoint>(mut self, run: Arc<RunOperation>) -> Self {
         let (domain, _) = E::OPERATION.split_once('.').expect("an operation's id is domain.verb");
         assert_eq!(domain, self.name, "{} is declared by {}", E::OPERATION, self.name);
+        let is_content = TypeId::of::<E::Response>() == TypeId::of::<Content>();
+        assert_eq!(is_content, E::ANSWERS != JSON, "{} answers content or JSON", E::OPERATION);
+        // What is kept of an answer for its key is JSON.
+        let is_keyed = E::ROUTE.method == Method::Post && E::IDEMPOTENCY != Idempotency::Off;
+        assert!(!(is_content && is_keyed), "{} answers content, and takes no key", E::OPERATION);
         self.functions.push(Function {
             id: E::OPERATION.to_owned(),
             access: C::ACCESS,
@@ -379,6 +413,9 @@ impl Domain {
                 problems: E::PROBLEMS,
                 idempotency: E::IDEMPOTENCY,
                 rate: E::RATE,
+                body: E::BODY,
+                headers: E::HEADERS,
+                answers: E::ANSWERS,
                 request: SchemaGenerator::subschema_for::<E>,
                 response: SchemaGenerator::subschema_for::<E::Response>,
                 answers_nothing: TypeId::of::<E::Response>() == TypeId::of::<()>(),

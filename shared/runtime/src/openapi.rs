@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use contracts::{Idempotency, Method, Problem, ProblemDetails};
+use contracts::{Body, Idempotency, Method, Problem, ProblemDetails};
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
@@ -157,13 +157,25 @@ impl Described<'_> {
 
     fn parameters_and_body(&self) -> (Vec<Value>, Option<Value>) {
         let route = self.operation.route;
-        let (mut parameters, mut properties) = (Vec::new(), Map::new());
+        let as_sent = match self.operation.body {
+            Body::Json => None,
+            Body::AsSent(media_type) => Some(media_type),
+        };
+        let in_query = !route.method.has_body() || as_sent.is_some();
+        let (mut parameters, mut properties, mut body) = (Vec::new(), Map::new(), None);
         for (name, schema) in &self.request.fields {
             let in_path = route.path_fields().any(|field| field == name);
             if name == "etag" {
                 let name = if self.needs_etag() { "If-Match-required" } else { "If-Match" };
                 parameters.push(shared_parameter(name));
-            } else if in_path || !route.method.has_body() {
+            } else if let Some((_, header)) = self.operation.headers.iter().find(|it| it.0 == name)
+            {
+                let required = self.request.is_required(name);
+                parameters.push(parameter(header, "header", required, schema.clone()));
+            } else if let Some(media_type) = as_sent.filter(|_| name == "body") {
+                let content = json!({ media_type: { "schema": schema } });
+                body = Some(json!({ "required": true, "content": content }));
+            } else if in_path || in_query {
                 let place = if in_path { "path" } else { "query" };
                 let required = in_path || self.request.is_required(name);
                 parameters.push(parameter(name, place, required, schema.clone()));
@@ -179,7 +191,10 @@ impl Described<'_> {
             parameters.push(shared_parameter(name));
         }
         parameters.push(shared_parameter("Accept-Language"));
-        let body = (!properties.is_empty()).then(|| {
+        if properties.is_empty() {
+            return (parameters, body);
+        }
+        let body = {
             let required: Vec<_> =
                 properties.keys().filter(|name| self.request.is_required(name)).cloned().collect();
             let is_required = !required.is_empty();
@@ -191,8 +206,8 @@ impl Described<'_> {
             }
             let content = json!({ "application/json": { "schema": schema } });
             json!({ "required": is_required, "content": content })
-        });
-        (parameters, body)
+        };
+        (parameters, Some(body))
     }
 
     /// The answers: the success, and the refusals by their statuses.
@@ -239,7 +254,7 @@ impl Described<'_> {
             if !summary.is_empty() {
                 success["description"] = json!(format!("{summary}."));
             }
-            success["content"] = json!({ "application/json": { "schema": schema } });
+            success["content"] = json!({ self.operation.answers: { "schema": schema } });
         }
         success
     }
@@ -260,7 +275,8 @@ impl Described<'_> {
         may(changes, &[TRY_AGAIN]);
         may(self.takes_etag(), &[STALE_ETAG]);
         may(self.needs_etag(), &[ETAG_REQUIRED]);
-        may(route.method.has_body(), &[TOO_LARGE, NOT_JSON]);
+        may(route.method.has_body(), &[TOO_LARGE]);
+        may(route.method.has_body() && self.operation.body == Body::Json, &[NOT_JSON]);
         may(self.is_keyed(), &[INVALID_IDEMPOTENCY_KEY, STILL_RUNNING, KEY_REUSED]);
         let must = self.is_keyed() && self.operation.idempotency == Idempotency::Required;
         may(must, &[IDEMPOTENCY_KEY_REQUIRED]);

@@ -11,7 +11,7 @@ use aws_lc_rs::{
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use contracts::Timestamp;
 
-use crate::{Bus, Client, Keyring, Mail, Store, token::Verifier};
+use crate::{Bus, Client, Keyring, Mail, Store, mail::Providers, token::Verifier};
 
 /// The outside world, as adapters. Each domain has its own store; the rest is shared.
 #[derive(Clone)]
@@ -39,7 +39,7 @@ pub struct Ports {
 }
 
 /// What the platform's operator has set, that functions must know.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// Where people reach the platform, without a slash at the end; it's the
     /// issuer of access tokens too.
@@ -48,6 +48,8 @@ pub struct Settings {
     pub admin_email: Option<String>,
     /// With whose accounts people may sign in here.
     pub identity_providers: Vec<IdentityProvider>,
+    /// Who may tell what became of a mail.
+    pub mail_providers: Providers,
 }
 
 /// Someone else with whose accounts people may sign in here, such as Google.

@@ -22,7 +22,7 @@ use axum::{
     response::Response,
     routing::{MethodFilter, on},
 };
-use contracts::{Language, Problem, Rate, Redirect};
+use contracts::{JSON, Language, Problem, Rate, Redirect};
 use futures_util::FutureExt;
 
 use crate::{
@@ -68,6 +68,16 @@ struct Serving {
     gate: Option<Arc<dyn Gate>>,
 }
 
+/// What an operation reads of a request.
+#[derive(Clone, Copy)]
+struct Taken {
+    has_body: bool,
+    /// Whether the body is JSON, and not a text that counts as it was sent.
+    is_json: bool,
+    /// The fields that are read from a header.
+    headers: &'static [(&'static str, &'static str)],
+}
+
 /// Routes each public operation of a host to its function.
 pub fn router(host: &Host, front: &Front) -> Router {
     routes(Serving { host: host.clone(), front: front.clone(), gate: None })
@@ -95,9 +105,13 @@ fn routes(serving: Serving) -> Router {
             contracts::Method::Delete => MethodFilter::DELETE,
         };
         let (id, rate) = (Arc::<str>::from(served.function.id.as_str()), operation.rate);
-        let has_body = operation.route.method.has_body();
+        let taken = Taken {
+            has_body: operation.route.method.has_body(),
+            is_json: operation.body == contracts::Body::Json,
+            headers: operation.headers,
+        };
         let handler = async move |State(serving): State<Arc<Serving>>, request: Request| {
-            serving.operate(&id, rate, has_body, request).await
+            serving.operate(&id, rate, taken, request).await
         };
         router = router.route(operation.route.path, on(filter, handler));
     }
@@ -137,20 +151,14 @@ fn status(code: u16) -> StatusCode {
 }
 
 impl Serving {
-    async fn operate(
-        &self,
-        id: &Arc<str>,
-        rate: Rate,
-        has_body: bool,
-        request: Request,
-    ) -> Response {
+    async fn operate(&self, id: &Arc<str>, rate: Rate, taken: Taken, request: Request) -> Response {
         let (mut parts, body) = request.into_parts();
         let language = language(&parts.headers);
         let trace = parts.extensions.get::<Trace>().cloned();
         let trace = trace.unwrap_or_else(|| Trace::continued(None, &*self.front.ports.random));
         let mut allowance = None;
         let reply = match self.admit(&mut parts, rate, &mut allowance).await {
-            Ok(origin) => match read(&mut parts, body, has_body).await {
+            Ok(origin) => match read(&mut parts, body, taken).await {
                 Ok((bound, body)) => {
                     let query = parts.uri.query().unwrap_or_default().to_owned();
                     let key = parts.headers.get("idempotency-key");
@@ -258,7 +266,7 @@ fn language(headers: &HeaderMap) -> Language {
 type Bound = Vec<(Cow<'static, str>, String)>;
 
 /// The fields that aren't in the query, and the body.
-async fn read(parts: &mut Parts, body: Body, has_body: bool) -> Result<(Bound, Bytes), Refusal> {
+async fn read(parts: &mut Parts, body: Body, taken: Taken) -> Result<(Bound, Bytes), Refusal> {
     let params = RawPathParams::from_request_parts(parts, &()).await;
     let params = params.map_err(|_| {
         Refusal::of(INVALID_REQUEST).because("The path isn't UTF-8.", "La ruta no es UTF-8.")
@@ -267,10 +275,13 @@ async fn read(parts: &mut Parts, body: Body, has_body: bool) -> Result<(Bound, B
         .iter()
         .map(|(name, value)| (Cow::Owned(name.to_owned()), value.to_owned()))
         .collect();
-    if let Some(etag) = parts.headers.get(header::IF_MATCH).and_then(|it| it.to_str().ok()) {
-        bound.push((Cow::Borrowed("etag"), etag.to_owned()));
+    let text = |name: &str| parts.headers.get(name)?.to_str().ok().map(str::to_owned);
+    for (field, header) in taken.headers {
+        bound.extend(text(header).map(|value| (Cow::Borrowed(*field), value)));
     }
-    if !has_body {
+    let etag = text("if-match").map(|etag| (Cow::Borrowed("etag"), etag));
+    if !taken.has_body {
+        bound.extend(etag);
         return Ok((bound, Bytes::new()));
     }
     let declared = parts.headers.get(header::CONTENT_LENGTH);
@@ -284,20 +295,34 @@ async fn read(parts: &mut Parts, body: Body, has_body: bool) -> Result<(Bound, B
             error.is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>);
         Refusal::of(if too_large { TOO_LARGE } else { INVALID_REQUEST })
     })?;
-    if !body.is_empty() && !is_json(&parts.headers) {
-        return Err(Refusal::of(NOT_JSON));
+    if taken.is_json {
+        if !body.is_empty() && !is_json(&parts.headers) {
+            return Err(Refusal::of(NOT_JSON));
+        }
+        bound.extend(etag);
+        return Ok((bound, body));
     }
-    Ok((bound, body))
+    let body = String::from_utf8(body.into()).map_err(|_| {
+        Refusal::of(INVALID_REQUEST).because("The body isn't UTF-8.", "El cuerpo no es UTF-8.")
+    })?;
+    bound.push((Cow::Borrowed("body"), body));
+    bound.extend(etag);
+    Ok((bound, Bytes::new()))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
     let media_type = headers.get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok());
     let essence = media_type.unwrap_or_default().split(';').next().unwrap_or_default();
-    essence.trim().eq_ignore_ascii_case("application/json")
+    essence.trim().eq_ignore_ascii_case(JSON)
 }
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+const PROBLEM_JSON: &str = "application/problem+json";
+
+/// What a page of ours may do: show itself, and send its own form to us.
+const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; \
+     frame-ancestors 'none'",
+);
 
 fn respond(mut reply: Reply, language: Language) -> Response {
     let is_problem = reply.status >= 400;
@@ -307,8 +332,11 @@ fn respond(mut reply: Reply, language: Language) -> Response {
     *response.status_mut() = status(reply.status);
     let headers = response.headers_mut();
     if has_content {
-        let media_type = if is_problem { PROBLEM_JSON } else { JSON };
-        headers.insert(header::CONTENT_TYPE, media_type);
+        let media_type = if is_problem { PROBLEM_JSON } else { reply.media_type };
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+        if media_type.starts_with("text/html") {
+            headers.insert(header::CONTENT_SECURITY_POLICY, PAGE_POLICY);
+        }
     }
     if let Some(Redirect { location, cookie }) = redirect {
         let value = |text: String| HeaderValue::try_from(text).ok();

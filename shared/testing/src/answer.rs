@@ -12,11 +12,18 @@ pub struct Answer {
     pub status: u16,
     /// The JSON; null if there's none.
     pub body: Value,
+    /// The content as text.
+    pub text: String,
     /// The headers.
     pub headers: HeaderMap,
 }
 
 impl Answer {
+    pub(crate) fn new(status: u16, content: &[u8], headers: HeaderMap) -> Self {
+        let body = serde_json::from_slice(content).unwrap_or_default();
+        Self { status, body, text: String::from_utf8_lossy(content).into_owned(), headers }
+    }
+
     /// Asserts that it's this refusal.
     #[track_caller]
     pub fn is(&self, problem: Problem) -> &Self {

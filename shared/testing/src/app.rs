@@ -59,6 +59,9 @@ impl App {
     /// Who registers with this address becomes an admin, in tests.
     pub const ADMIN_EMAIL: &'static str = "root@aula.example";
 
+    /// The mail providers that may tell what became of a mail, in tests.
+    pub const MAIL_PROVIDERS: &'static str = "post:a-secret-of-the-tests";
+
     /// Serves a domain on an empty store, at noon on a Monday in March.
     pub fn of(domain: fn() -> Domain) -> Self {
         Self::with_providers(domain, Vec::new())
@@ -94,6 +97,9 @@ impl App {
                 public_url: Self::PUBLIC_URL.to_owned(),
                 admin_email: Some(Self::ADMIN_EMAIL.to_owned()),
                 identity_providers,
+                mail_providers: Self::MAIL_PROVIDERS
+                    .parse()
+                    .expect("the test's providers are some"),
             }),
         });
         let beside = Arc::new(Ports { store: uncounted, ..Ports::clone(&ports) });

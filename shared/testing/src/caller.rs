@@ -189,7 +189,7 @@ impl<'a> As<'a> {
         let response = self.app.router().oneshot(request).await.expect("routers answer");
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = response.into_body().collect().await.expect("bodies end").to_bytes();
-        Answer { status, body: serde_json::from_slice(&body).unwrap_or_default(), headers }
+        Answer::new(status, &body, headers)
     }
 
     /// Inside there's no HTTP: a request goes to the function itself.
@@ -256,6 +256,5 @@ fn answer(reply: &Reply) -> Answer {
     if let Some(seconds) = reply.retry_after {
         headers.insert(header::RETRY_AFTER, seconds.into());
     }
-    let body = serde_json::from_slice(&reply.body).unwrap_or_default();
-    Answer { status: reply.status, body, headers }
+    Answer::new(reply.status, &reply.body, headers)
 }

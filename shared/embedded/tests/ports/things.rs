@@ -203,11 +203,7 @@ impl Clock for TokioClock {
 }
 
 pub fn settings() -> Settings {
-    Settings {
-        public_url: "https://aula.example".to_owned(),
-        admin_email: None,
-        identity_providers: Vec::new(),
-    }
+    Settings { public_url: "https://aula.example".to_owned(), ..Settings::default() }
 }
 
 /// The key of all tests: making one takes long.

@@ -110,7 +110,7 @@ impl Given {
             settings: Arc::new(Settings {
                 public_url: App::PUBLIC_URL.to_owned(),
                 admin_email: Some(App::ADMIN_EMAIL.to_owned()),
-                identity_providers: Vec::new(),
+                ..Settings::default()
             }),
         }
     }

@@ -245,7 +245,9 @@ impl World {
         match self.peers.answer(outgoing) {
             Ok((status, body)) => {
                 let (retry_after, problem) = (None, None);
-                let reply = Reply { status, body, replayed: false, retry_after, problem };
+                let media_type = contracts::JSON;
+                let reply =
+                    Reply { status, body, media_type, replayed: false, retry_after, problem };
                 Answer::Replied(reply)
             }
             Err(wrong) => {
