@@ -132,7 +132,8 @@ impl JsonSchema for ShownCard {
     }
 }
 
-/// What lists show of a course: all but its description and its outline.
+/// What lists show of a course: all but its description, its outline and its
+/// prerequisites.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct CourseCard {
     /// The course's id.

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use contracts::courses::{CourseFacts, CourseId, CourseState};
+use contracts::courses::{CourseFacts, CourseId, CourseState, ItemFacts};
 use contracts::identity::Role;
 use runtime::prelude::*;
 
@@ -21,6 +21,8 @@ pub const COURSE_INCOMPLETE: Problem = Problem::conflict(
 
 /// The most tags that a course has.
 const TAGS: usize = 20;
+/// The most courses that one asks to have been completed before it.
+pub const PREREQUISITES: usize = 20;
 /// The most people who teach a course.
 pub const INSTRUCTORS: usize = 20;
 
@@ -59,6 +61,9 @@ pub struct Course {
     pub level: Option<Level>,
     pub tags: Vec<Slug>,
     pub outline: Vec<Module>,
+    /// The courses that must have been completed before it.
+    #[serde(default)]
+    pub prerequisites: Vec<CourseId>,
     pub instructors: Vec<UserId>,
     pub state: CourseState,
     pub created_at: Timestamp,
@@ -86,6 +91,7 @@ pub struct CourseChanges {
     pub level: Change<Option<Level>>,
     pub tags: Change<Vec<Slug>>,
     pub outline: Change<Vec<RevisedModule>>,
+    pub prerequisites: Change<Vec<CourseId>>,
     pub instructors: Change<Vec<UserId>>,
 }
 
@@ -102,6 +108,7 @@ impl Course {
             level: None,
             tags: Vec::new(),
             outline: Vec::new(),
+            prerequisites: Vec::new(),
             instructors: vec![creator],
             state: CourseState::Draft,
             created_at: now,
@@ -137,6 +144,16 @@ impl Course {
         }
         if let Change::To(sent) = changes.outline {
             course.outline = outline::revise(&self.outline, sent, &mut faults, new_id);
+        }
+        if let Change::To(prerequisites) = changes.prerequisites {
+            faults.unless(
+                prerequisites.len() <= PREREQUISITES,
+                "prerequisites",
+                "too-many",
+                "A course has at most 20 prerequisites.",
+                "Un curso tiene como máximo 20 prerrequisitos.",
+            );
+            course.prerequisites = distinct(prerequisites);
         }
         if let Change::To(instructors) = changes.instructors {
             faults.unless(
@@ -218,10 +235,16 @@ impl Course {
             title: self.title.clone(),
             state: self.state,
             instructors: self.instructors.clone(),
-            prerequisites: Vec::new(),
-            items: Vec::new(),
+            prerequisites: self.prerequisites.clone(),
+            items: self.items(),
             revision: self.revision,
         }
+    }
+
+    /// What its outline is made of, in order.
+    fn items(&self) -> Vec<ItemFacts> {
+        let items = self.outline.iter().flat_map(|module| &module.items);
+        items.map(|item| ItemFacts { id: item.id.clone(), required: item.required }).collect()
     }
 
     /// The course as those who run it see it, or as everyone does.
@@ -243,6 +266,7 @@ impl Course {
             level: self.level,
             tags: self.tags,
             outline,
+            prerequisites: self.prerequisites,
             instructors: self.instructors,
             state: self.state,
             created_at: self.created_at,
@@ -282,6 +306,8 @@ pub struct ShownCourse {
     /// Its modules, in order. Titles are for everyone; where an item is, the
     /// course's instructors alone are told.
     pub outline: Vec<Module>,
+    /// The courses that must have been completed before it.
+    pub prerequisites: Vec<CourseId>,
     /// Who teaches it; who created it comes first.
     pub instructors: Vec<UserId>,
     /// Where it is in its life.
@@ -336,6 +362,41 @@ mod tests {
         course.publish(Timestamp::from_millis(7)).unwrap();
         assert_eq!(course.published_at, Some(Timestamp::from_millis(5)));
         assert_eq!(course.revision, 4);
+    }
+
+    #[test]
+    fn an_item_is_required_unless_it_is_said_not_to_be() {
+        let changes = CourseChanges {
+            outline: Change::To(
+                serde_json::from_value(json!([{ "title": "One", "items": [
+                    { "title": "a", "kind": "link" },
+                    { "title": "b", "kind": "link", "required": false },
+                ] }]))
+                .unwrap(),
+            ),
+            ..CourseChanges::default()
+        };
+        let mut ids = 0;
+        let new_id = || {
+            ids += 1;
+            format!("n{ids}")
+        };
+        let course = draft().with(changes, Faults::new(), new_id).unwrap();
+        let item = |id: &str, required| ItemFacts { id: id.to_owned(), required };
+        assert_eq!(course.facts().items, [item("n2", true), item("n3", false)]);
+    }
+
+    #[test]
+    fn the_facts_of_the_largest_course_are_a_small_part_of_what_an_event_may_be() {
+        let mut course = draft();
+        course.title = "ñ".repeat(200);
+        course.instructors = vec!["x".repeat(64).as_str().into(); INSTRUCTORS];
+        course.prerequisites = vec!["x".repeat(64).as_str().into(); PREREQUISITES];
+        let item = json!({ "id": "x".repeat(20), "title": "i", "kind": "link", "url": null });
+        let module = json!({ "id": "m", "title": "m", "items": vec![item; 300] });
+        course.outline = serde_json::from_value(json!([module])).unwrap();
+        assert_eq!(course.facts().items.len(), 300);
+        assert!(serde_json::to_vec(&course.facts()).unwrap().len() < 24 * 1024);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `POST /v1/courses`
 
-use contracts::courses::CourseCreated;
+use contracts::courses::{CourseCreated, CourseId};
 use runtime::prelude::*;
 
 use crate::{
@@ -9,6 +9,7 @@ use crate::{
     forms::{LanguageTag, Slug},
     instructors,
     outline::NewModule,
+    prerequisites,
 };
 
 /// Create a course.
@@ -43,6 +44,11 @@ pub struct CreateCourse {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 50))]
     outline: Option<Vec<NewModule>>,
+    /// The courses that must have been completed before it: at most 20; each
+    /// counts once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 20))]
+    prerequisites: Option<Vec<CourseId>>,
     /// Who teaches it beside its creator, who always does: at most 19.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 19))]
@@ -69,6 +75,7 @@ impl CreateCourse {
             level: self.level.map(Some).into(),
             tags: self.tags.into(),
             outline: self.outline.map(revised).into(),
+            prerequisites: self.prerequisites.into(),
             instructors: self.instructors.map(with_creator).into(),
         }
     }
@@ -79,6 +86,9 @@ pub async fn run(cx: Context<Instructor>, request: CreateCourse) -> Result<Shown
     let mut faults = Faults::new();
     let others = request.instructors.as_deref().unwrap_or_default();
     instructors::find_missing(&cx, std::slice::from_ref(&creator), others, &mut faults).await?;
+
+    let sent = request.prerequisites.as_deref().unwrap_or_default();
+    prerequisites::find_missing(&cx, &[], sent, &mut faults).await?;
 
     let changes = request.into_changes(&creator);
     let blank = Course::blank(cx.random().id().into(), creator, cx.now);
@@ -108,7 +118,7 @@ mod tests {
             course,
             json!({
                 "id": id, "title": "Rust", "summary": "", "description": "", "language": null,
-                "category": null, "level": null, "tags": [], "outline": [],
+                "category": null, "level": null, "tags": [], "outline": [], "prerequisites": [],
                 "instructors": ["ines"], "state": "draft", "created_at": app.now(),
                 "updated_at": app.now(), "published_at": null, "etag": "1",
             })
@@ -186,6 +196,8 @@ mod tests {
             (json!({ "outline": vec![json!({ "title": "a" }); 51] }), "outline", "too-many"),
             (json!({ "instructors": ["ivan", "nobody"] }), "instructors[1]", "unknown-user"),
             (json!({ "instructors": ["../x"] }), "instructors[0]", "invalid-id"),
+            (json!({ "prerequisites": ["nothing"] }), "prerequisites[0]", "unknown-course"),
+            (json!({ "prerequisites": vec!["x"; 21] }), "prerequisites", "too-many"),
             (json!({ "state": "published" }), "state", "unknown-field"),
             (json!({ "id": "mine" }), "id", "unknown-field"),
         ] {

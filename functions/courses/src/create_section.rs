@@ -54,6 +54,12 @@ pub struct CreateSection {
     /// Whether an instructor must approve each enrollment: not unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     approval_required: Option<bool>,
+    /// How many hours somebody who waits has to accept a seat that became free:
+    /// 1 to 720. Whoever doesn't leaves it to the next. It's theirs at once
+    /// unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 720))]
+    offer_hours: Option<u32>,
     /// What people must know to enroll: nothing unless said. It's never shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     enrollment_key: Option<Line<1, 100>>,
@@ -88,6 +94,7 @@ impl CreateSection {
             enrollment_opens_at: self.enrollment_opens_at.map(Some).into(),
             enrollment_closes_at: self.enrollment_closes_at.map(Some).into(),
             approval_required: self.approval_required.into(),
+            offer_hours: self.offer_hours.map(Some).into(),
             enrollment_key: self.enrollment_key.map(Some).into(),
             reminder_minutes_before: self.reminder_minutes_before.into(),
         }
@@ -134,7 +141,7 @@ mod tests {
                 "seats_free": null, "waitlist_capacity": null, "waitlist_length": 0,
                 "time_zone": "UTC", "starts_at": null, "ends_at": null,
                 "enrollment_opens_at": null, "enrollment_closes_at": null, "meetings": [],
-                "calendar_sequence": 0, "approval_required": false,
+                "calendar_sequence": 0, "approval_required": false, "offer_hours": null,
                 "enrollment_key_required": false, "reminder_minutes_before": [1440, 60],
                 "created_at": app.now(), "updated_at": app.now(), "cancelled_at": null, "etag": "1",
             })
@@ -155,7 +162,7 @@ mod tests {
                 { "starts_at": start.plus_minutes(60), "ends_at": start.plus_minutes(90), "location": "Aula 2" },
                 { "starts_at": start, "ends_at": start.plus_minutes(30), "url": "https://meet.example.org/a" },
             ],
-            "approval_required": true, "enrollment_key": "sésamo",
+            "approval_required": true, "offer_hours": 48, "enrollment_key": "sésamo",
             "reminder_minutes_before": [30, 5, 30],
         });
         let learned = learned_sections(&app);
@@ -178,6 +185,7 @@ mod tests {
         let seal = app.ports().secret.seal_text("enrollment-key", &[id, "sésamo"]);
         assert_eq!(facts.enrollment_key_seal, Some(seal));
         assert_eq!((facts.course_title.as_str(), facts.revision), ("Programación en Rust", 1));
+        assert_eq!((&section["offer_hours"], facts.offer_hours), (&json!(48), Some(48)));
         assert_eq!(facts.meetings[0].url.as_deref(), Some("https://meet.example.org/a"));
         assert_eq!(*learned.lock().unwrap(), std::slice::from_ref(facts));
         assert!(app.envelopes().iter().all(|event| !event.data.get().contains("sésamo")));
@@ -251,6 +259,8 @@ mod tests {
                 "unknown-field",
             ),
             (json!({ "enrollment_key": "" }), "enrollment_key", "empty"),
+            (json!({ "offer_hours": 0 }), "offer_hours", "out-of-range"),
+            (json!({ "offer_hours": 721 }), "offer_hours", "out-of-range"),
             (
                 json!({ "reminder_minutes_before": [0] }),
                 "reminder_minutes_before[0]",

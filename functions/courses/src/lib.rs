@@ -27,6 +27,7 @@ mod instructors;
 mod list;
 mod list_sections;
 mod outline;
+mod prerequisites;
 mod publish;
 mod seats;
 mod section;
@@ -34,6 +35,7 @@ mod telling;
 mod terms;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod update;
 mod update_section;
 mod words;
@@ -54,6 +56,7 @@ pub fn domain() -> Domain {
         .collection::<course::Course>()
         .collection::<card::Card>()
         .collection::<section::Section>()
+        .collection::<turn::Turn>()
         .event::<CourseCreated>()
         .event::<CoursePublished>()
         .event::<CourseUpdated>()

@@ -48,6 +48,14 @@ pub struct Item {
     pub kind: ItemKind,
     /// Where it is; shown to the course's instructors alone.
     pub url: Option<String>,
+    /// Whether the course is completed only with it.
+    #[serde(default = "unless_said")]
+    pub required: bool,
+}
+
+/// An item is required unless it's said not to be.
+const fn unless_said() -> bool {
+    true
 }
 
 /// A module of a new course.
@@ -73,6 +81,9 @@ pub struct NewItem {
     /// Where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     url: Option<WebAddress>,
+    /// Whether the course is completed only with it: so unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    required: Option<bool>,
 }
 
 /// A module as it's to be.
@@ -104,11 +115,20 @@ pub struct RevisedItem {
     /// Where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     url: Option<WebAddress>,
+    /// Whether the course is completed only with it: so unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    required: Option<bool>,
 }
 
 impl From<NewModule> for RevisedModule {
     fn from(NewModule { title, items }: NewModule) -> Self {
-        let item = |NewItem { title, kind, url }| RevisedItem { id: None, title, kind, url };
+        let item = |NewItem { title, kind, url, required }| RevisedItem {
+            id: None,
+            title,
+            kind,
+            url,
+            required,
+        };
         Self { id: None, title, items: items.into_iter().map(item).collect() }
     }
 }
@@ -140,6 +160,7 @@ pub fn revise(
                     title: item.title.into(),
                     kind: item.kind,
                     url: item.url.map(|url| url.to_string()),
+                    required: item.required.unwrap_or_else(unless_said),
                 })
                 .collect(),
         }

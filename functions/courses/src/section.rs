@@ -19,6 +19,8 @@ pub const SECTION_OVER: Problem = Problem::conflict(
     "Esta sección ya terminó; no se puede cancelar.",
 );
 
+/// The longest that a seat is kept for somebody to accept it: 30 days.
+const OFFER_HOURS: u32 = 720;
 /// The most seats or places that a section may be said to have.
 const MOST_SEATS: u32 = 1_000_000;
 /// How many times before each meeting people are reminded at most.
@@ -44,6 +46,9 @@ pub struct Section {
     pub enrollment_opens_at: Option<Timestamp>,
     pub enrollment_closes_at: Option<Timestamp>,
     pub approval_required: bool,
+    /// How long somebody has to accept a seat that became free for them.
+    #[serde(default)]
+    pub offer_hours: Option<u32>,
     /// The enrollment key as the platform's secret seals it; the key itself isn't kept.
     pub enrollment_key_seal: Option<String>,
     pub reminder_minutes_before: Vec<u32>,
@@ -79,6 +84,7 @@ pub struct SectionChanges {
     pub enrollment_opens_at: Change<Option<Timestamp>>,
     pub enrollment_closes_at: Change<Option<Timestamp>>,
     pub approval_required: Change<bool>,
+    pub offer_hours: Change<Option<u32>>,
     pub enrollment_key: Change<Option<Line<1, 100>>>,
     pub reminder_minutes_before: Change<Vec<u32>>,
 }
@@ -115,6 +121,7 @@ impl Section {
             enrollment_opens_at: None,
             enrollment_closes_at: None,
             approval_required: false,
+            offer_hours: None,
             enrollment_key_seal: None,
             reminder_minutes_before: REMINDERS_UNLESS_SAID.to_vec(),
             cancelled_at: None,
@@ -141,6 +148,7 @@ impl Section {
         changes.enrollment_opens_at.apply(&mut next.enrollment_opens_at);
         changes.enrollment_closes_at.apply(&mut next.enrollment_closes_at);
         changes.approval_required.apply(&mut next.approval_required);
+        changes.offer_hours.apply(&mut next.offer_hours);
         let seal =
             |key: Line<1, 100>| secret.seal_text("enrollment-key", &[self.id.as_str(), &key]);
         changes.enrollment_key.map(|key| key.map(seal)).apply(&mut next.enrollment_key_seal);
@@ -174,6 +182,13 @@ impl Section {
             "out-of-range",
             "A waitlist has 0 to 1,000,000 places, or null for any number.",
             "Una lista de espera tiene de 0 a 1.000.000 lugares, o null para cualquier número.",
+        );
+        faults.unless(
+            self.offer_hours.is_none_or(|hours| (1..=OFFER_HOURS).contains(&hours)),
+            "offer_hours",
+            "out-of-range",
+            "A seat is offered for 1 to 720 hours, or null to give it at once.",
+            "Un cupo se ofrece de 1 a 720 horas, o null para darlo de inmediato.",
         );
         let window = self.enrollment_opens_at.zip(self.enrollment_closes_at);
         faults.unless(
@@ -280,7 +295,7 @@ impl Section {
             enrollment_opens_at: self.enrollment_opens_at,
             enrollment_closes_at: self.enrollment_closes_at,
             approval_required: self.approval_required,
-            offer_hours: None,
+            offer_hours: self.offer_hours,
             enrollment_key_seal: self.enrollment_key_seal.clone(),
             time_zone: self.calendar.time_zone.clone(),
             starts_at: self.calendar.starts_at,
@@ -321,6 +336,7 @@ impl Section {
             meetings,
             calendar_sequence: self.calendar_sequence,
             approval_required: self.approval_required,
+            offer_hours: self.offer_hours,
             enrollment_key_required: self.enrollment_key_seal.is_some(),
             reminder_minutes_before: self.reminder_minutes_before,
             created_at: self.created_at,
@@ -393,6 +409,9 @@ pub struct ShownSection {
     pub calendar_sequence: u32,
     /// Whether an instructor must approve each enrollment.
     pub approval_required: bool,
+    /// How many hours somebody who waits has to accept a seat that became free;
+    /// null: it's theirs at once.
+    pub offer_hours: Option<u32>,
     /// Whether enrolling needs a key.
     pub enrollment_key_required: bool,
     /// How long before each meeting people are reminded, in minutes.
@@ -507,6 +526,9 @@ mod tests {
             ..SectionChanges::default()
         };
         assert!(refused(waitlist(1_000_001)) && !refused(waitlist(0)));
+        let offer =
+            |it| SectionChanges { offer_hours: Change::To(Some(it)), ..SectionChanges::default() };
+        assert!(refused(offer(0)) && refused(offer(721)) && !refused(offer(720)));
         let reminders = |it: &[u32]| SectionChanges {
             reminder_minutes_before: Change::To(it.to_vec()),
             ..SectionChanges::default()

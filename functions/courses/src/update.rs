@@ -10,7 +10,7 @@ use crate::{
     forms::{LanguageTag, Slug},
     instructors,
     outline::RevisedModule,
-    telling,
+    prerequisites, telling,
 };
 
 /// Change a course.
@@ -52,6 +52,11 @@ pub struct UpdateCourse {
     #[serde(default, skip_serializing_if = "Change::is_keep")]
     #[schemars(length(max = 50))]
     outline: Change<Vec<RevisedModule>>,
+    /// All courses that must have been completed before it: at most 20; each
+    /// counts once.
+    #[serde(default, skip_serializing_if = "Change::is_keep")]
+    #[schemars(length(max = 20))]
+    prerequisites: Change<Vec<CourseId>>,
     /// Everyone who teaches it: 1 to 20; each counts once.
     #[serde(default, skip_serializing_if = "Change::is_keep")]
     #[schemars(length(min = 1, max = 20))]
@@ -76,6 +81,7 @@ impl UpdateCourse {
             level: self.level,
             tags: self.tags,
             outline: self.outline,
+            prerequisites: self.prerequisites,
             instructors: self.instructors,
         }
     }
@@ -86,6 +92,11 @@ pub async fn run(cx: Context<Instructor>, request: UpdateCourse) -> Result<Shown
     let (etag, mut faults) = (request.etag.clone(), Faults::new());
     if let Change::To(sent) = &request.instructors {
         instructors::find_missing(&cx, &course.instructors, sent, &mut faults).await?;
+    }
+    let mut changes = Changes::new();
+    if let Change::To(sent) = &request.prerequisites {
+        prerequisites::find_missing(&cx, &course.prerequisites, sent, &mut faults).await?;
+        changes = prerequisites::find_circles(&cx, &course, sent, &mut faults).await?;
     }
 
     let next = course.with(request.into_changes(), faults, || cx.random().id())?;
@@ -99,7 +110,7 @@ pub async fn run(cx: Context<Instructor>, request: UpdateCourse) -> Result<Shown
         course.touch(cx.now);
         let card = card::of_changed(&cx, &course).await?;
         let updated = CourseUpdated { course: course.facts() };
-        cx.commit(Changes::new().save(&course).save(&card).emit(&updated)).await?;
+        cx.commit(changes.save(&course).save(&card).emit(&updated)).await?;
         telling::of_course(&cx, &course).await;
     }
     Ok(course.into_inner().show(true))

@@ -69,6 +69,11 @@ pub struct UpdateSection {
     /// Whether an instructor must approve each enrollment.
     #[serde(default, skip_serializing_if = "Change::is_keep")]
     approval_required: Change<bool>,
+    /// How many hours somebody who waits has to accept a seat that became free:
+    /// 1 to 720; null: it's theirs at once.
+    #[serde(default, skip_serializing_if = "Change::is_keep")]
+    #[schemars(range(min = 1, max = 720))]
+    offer_hours: Change<Option<u32>>,
     /// What people must know to enroll; null: nothing. It's never shown.
     #[serde(default, skip_serializing_if = "Change::is_keep")]
     enrollment_key: Change<Option<Line<1, 100>>>,
@@ -102,6 +107,7 @@ impl UpdateSection {
             enrollment_opens_at: self.enrollment_opens_at,
             enrollment_closes_at: self.enrollment_closes_at,
             approval_required: self.approval_required,
+            offer_hours: self.offer_hours,
             enrollment_key: self.enrollment_key,
             reminder_minutes_before: self.reminder_minutes_before,
         }
