@@ -15,7 +15,7 @@ pub mod storage;
 
 pub use client::ServiceClient;
 pub use environment::{Environment, Faults, PlatformSecret};
-pub use events::{DeadLetter, DeadLetters, Names, PubSubBus, lay_out};
+pub use events::{DeadLetter, DeadLetters, Names, PubSubBus, lay_out, parked_event};
 pub use http::Http;
 pub use identity::{Callers, CloudKeyring, GoogleTokens, KeySet, Metadata, SigningKey};
 pub use peers::Peers;

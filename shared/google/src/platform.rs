@@ -75,8 +75,9 @@ impl Platform {
         ));
         let names = Names::new(&environment.project, &environment.topics_prefix);
         let peers = environment.peers.clone();
+        let emulator = environment.pubsub_emulator.as_deref();
+        let bus = PubSubBus::new(names, emulator, http.clone(), metadata.clone(), store.clone());
         let client = ServiceClient::new(peers, http, metadata, clock.clone(), random.clone());
-        let bus = PubSubBus::new(names, environment.pubsub_emulator.clone(), store.clone());
         let mail: Arc<dyn Mail> = match environment.smtp_server.clone() {
             Some(server) => Arc::new(Smtp::new(server, &environment.public_url, clock.clone())),
             None => Arc::new(NoMail),

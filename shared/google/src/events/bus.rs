@@ -1,79 +1,112 @@
 //! Publishing: what a function has committed goes out within its request, and
 //! what couldn't is relayed by a job.
+//!
+//! It goes over REST, by the client that a container has for everything else: a
+//! function needs one call, and the official client would bring a second stack
+//! for it. What that would do is to try again, and so it's done here.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use async_trait::async_trait;
+use base64::{Engine, prelude::BASE64_STANDARD};
 use futures_util::future::try_join_all;
-use google_cloud_auth::credentials::anonymous;
-use google_cloud_pubsub::{
-    client::{BasePublisher, Publisher},
-    model::Message,
-};
 use runtime::{Bus, Envelope, Key, Store, Write};
-use tokio::{sync::OnceCell, time::timeout};
+use serde::{Deserialize, Serialize};
+use tokio::time::{sleep, timeout};
 
-use super::message::{Names, attributes};
+use super::{
+    message::{Names, attributes},
+    rest::Rest,
+};
+use crate::{Http, identity::Metadata};
 
 /// How long events may take to be published within a request; then it's
 /// answered, and they wait for the relay.
 const WITHIN: Duration = Duration::from_secs(5);
 
-/// How long messages gather before they're sent: someone waits.
-const GATHER: Duration = Duration::from_millis(1);
+/// How long to wait before it's tried again: an event that is published twice is
+/// taken once, and one that isn't waits a minute.
+const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(500)];
+
+/// How much is published with one call, in bytes: Pub/Sub takes ten megabytes.
+const MOST: usize = 7 << 20;
 
 /// The bus of one domain, over Pub/Sub. It is connected when there's something
 /// to publish.
 pub struct PubSubBus {
     names: Names,
-    emulator: Option<String>,
+    rest: Rest,
     store: Arc<dyn Store>,
-    base: OnceCell<BasePublisher>,
-    topics: Mutex<HashMap<String, Publisher>>,
+}
+
+#[derive(Serialize)]
+struct Messages {
+    messages: Vec<Message>,
+}
+
+#[derive(Serialize)]
+struct Message {
+    data: String,
+    attributes: BTreeMap<&'static str, String>,
+}
+
+impl Message {
+    fn of(event: &Envelope) -> Self {
+        let data = BASE64_STANDARD.encode(event.data.get());
+        Self { data, attributes: attributes(event).into_iter().collect() }
+    }
+
+    fn weight(&self) -> usize {
+        let attributes = self.attributes.iter().map(|(name, value)| name.len() + value.len() + 8);
+        self.data.len() + attributes.sum::<usize>()
+    }
+}
+
+/// What Pub/Sub answers.
+#[derive(Deserialize)]
+struct Published {
+    #[serde(default, rename = "messageIds")]
+    message_ids: Vec<String>,
 }
 
 impl PubSubBus {
     /// The bus of the domain that has this store; on an emulator, if there's one.
-    pub fn new(names: Names, emulator: Option<String>, store: Arc<dyn Store>) -> Self {
-        Self { names, emulator, store, base: OnceCell::new(), topics: Mutex::default() }
+    pub fn new(
+        names: Names,
+        emulator: Option<&str>,
+        http: Arc<Http>,
+        metadata: Arc<Metadata>,
+        store: Arc<dyn Store>,
+    ) -> Self {
+        Self { names, rest: Rest::of_container(emulator, http, metadata), store }
     }
 
-    async fn base(&self) -> anyhow::Result<&BasePublisher> {
-        let connect = || async {
-            let builder = BasePublisher::builder();
-            let builder = match &self.emulator {
-                Some(host) => builder
-                    .with_endpoint(format!("http://{host}"))
-                    .with_credentials(anonymous::Builder::new().build()),
-                None => builder,
-            };
-            builder.build().await.context("Pub/Sub can't be used")
-        };
-        self.base.get_or_try_init(connect).await
+    /// Publishes events of one type.
+    async fn publish_all(&self, kind: &str, events: Vec<&Envelope>) -> anyhow::Result<()> {
+        let topic = self.names.topic(kind);
+        for messages in batches(events.into_iter().map(Message::of)) {
+            let published = self.post(&topic, &Messages { messages }).await;
+            published.with_context(|| format!("publishing {kind}"))?;
+        }
+        Ok(())
     }
 
-    /// What publishes to the topic of a type of event.
-    async fn topic(&self, kind: &str) -> anyhow::Result<Publisher> {
-        let base = self.base().await?;
-        let mut topics = self.topics.lock().expect("no holder panics");
-        let open = || base.publisher(self.names.topic(kind)).set_delay_threshold(GATHER).build();
-        Ok(topics.entry(kind.to_owned()).or_insert_with(open).clone())
-    }
-
-    async fn publish_one(&self, event: &Envelope) -> anyhow::Result<()> {
-        let topic = self.topic(&event.kind).await?;
-        let message =
-            Message::new().set_data(event.data.get().to_owned()).set_attributes(attributes(event));
-        topic.publish(message).await.map(drop).map_err(|error| {
-            // Once its worker has died, a publisher publishes nothing any more.
-            self.topics.lock().expect("no holder panics").remove(&event.kind);
-            anyhow::anyhow!("publishing {}: {error}", event.kind)
-        })
+    async fn post(&self, topic: &str, messages: &Messages) -> anyhow::Result<()> {
+        let mut pauses = PAUSES.into_iter();
+        loop {
+            match self.rest.post::<Published>(topic, "publish", messages).await {
+                Ok(published) => {
+                    let all = published.message_ids.len() == messages.messages.len();
+                    ensure!(all, "Pub/Sub didn't take all");
+                    return Ok(());
+                }
+                Err(error) => match pauses.next() {
+                    Some(pause) => sleep(pause).await,
+                    None => return Err(error),
+                },
+            }
+        }
     }
 
     /// Publishes what has just been committed, and takes it out of the outbox.
@@ -93,9 +126,28 @@ impl PubSubBus {
     }
 }
 
+/// Messages in batches that Pub/Sub takes with one call.
+fn batches(messages: impl Iterator<Item = Message>) -> Vec<Vec<Message>> {
+    let (mut batches, mut weight) = (Vec::<Vec<_>>::new(), 0);
+    for message in messages {
+        weight += message.weight();
+        match batches.last_mut().filter(|_| weight <= MOST) {
+            Some(batch) => batch.push(message),
+            None => {
+                weight = message.weight();
+                batches.push(vec![message]);
+            }
+        }
+    }
+    batches
+}
+
 #[async_trait]
 impl Bus for PubSubBus {
     async fn committed(&self, domain: &'static str, events: &[Envelope]) {
+        if events.is_empty() {
+            return;
+        }
         let error = match timeout(WITHIN, self.relay(events)).await {
             Ok(Ok(())) => return,
             Ok(Err(error)) => format!("{error:#}"),
@@ -106,6 +158,26 @@ impl Bus for PubSubBus {
     }
 
     async fn publish(&self, events: &[Envelope]) -> anyhow::Result<()> {
-        try_join_all(events.iter().map(|event| self.publish_one(event))).await.map(drop)
+        let mut kinds = BTreeMap::<&str, Vec<&Envelope>>::new();
+        for event in events {
+            kinds.entry(&event.kind).or_default().push(event);
+        }
+        let publishing = kinds.into_iter().map(|(kind, events)| self.publish_all(kind, events));
+        try_join_all(publishing).await.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_carries_no_more_than_pubsub_takes() {
+        let message = |size: usize| Message { data: "x".repeat(size), attributes: <_>::default() };
+        let sizes = [MOST - 10, 10, 1, MOST + 1, 5, 5];
+        let batches = batches(sizes.into_iter().map(message));
+        let told: Vec<Vec<_>> =
+            batches.iter().map(|it| it.iter().map(Message::weight).collect()).collect();
+        assert_eq!(told, [vec![MOST - 10, 10], vec![1], vec![MOST + 1], vec![5, 5]]);
     }
 }

@@ -1,19 +1,27 @@
-//! Dead letters: what a subscriber couldn't take, however often it was tried.
-//! They can be looked at, and replayed to that subscriber.
+//! Dead letters: what a subscriber couldn't take, however often it was tried; and
+//! what was parked, because it can never be. Both can be looked at, and replayed
+//! to that subscriber alone.
+//!
+//! An operator's tool: it publishes by the official client, and pulls over REST.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Mutex};
 
 use anyhow::Context as _;
 use base64::{Engine, prelude::BASE64_STANDARD};
-use runtime::Envelope;
+use google_cloud_auth::credentials::anonymous;
+use google_cloud_pubsub::{
+    client::{BasePublisher, Publisher},
+    model::Message as Outgoing,
+};
+use runtime::{Envelope, Parked, openapi::service_name};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
 use super::{
-    message::{Names, ONLY, WrappedMessage},
+    message::{Names, ONLY, WrappedMessage, read_wrapped},
     rest::Rest,
 };
-use crate::{Http, identity::Metadata};
 
 /// An event that a subscriber couldn't take.
 #[derive(Clone, Debug)]
@@ -40,6 +48,9 @@ struct Message {
 pub struct DeadLetters {
     names: Names,
     rest: Rest,
+    emulator: Option<String>,
+    base: OnceCell<BasePublisher>,
+    topics: Mutex<HashMap<String, Publisher>>,
 }
 
 #[derive(Deserialize)]
@@ -65,14 +76,16 @@ const EMPTY_PULLS: u32 = 3;
 impl DeadLetters {
     /// Those that an emulator keeps.
     pub fn on_emulator(names: Names, host: &str) -> Self {
-        let rest = Rest { base: format!("http://{host}"), http: Arc::default(), metadata: None };
-        Self { names, rest }
+        Self::on(names, Rest::on_emulator(host), Some(host.to_owned()))
     }
 
-    /// Those that Pub/Sub keeps, looked at as who the metadata server says.
-    pub fn on_google(names: Names, http: Arc<Http>, metadata: Arc<Metadata>) -> Self {
-        let base = "https://pubsub.googleapis.com".to_owned();
-        Self { names, rest: Rest { base, http, metadata: Some(metadata) } }
+    /// Those that Pub/Sub keeps, looked at as who is signed in on this machine.
+    pub fn on_google(names: Names) -> anyhow::Result<Self> {
+        Ok(Self::on(names, Rest::of_operator()?, None))
+    }
+
+    fn on(names: Names, rest: Rest, emulator: Option<String>) -> Self {
+        Self { names, rest, emulator, base: OnceCell::new(), topics: Mutex::default() }
     }
 
     /// Looks at some of them; they stay where they are.
@@ -96,8 +109,9 @@ impl DeadLetters {
         for letter in &wanted {
             // What is no event has no topic to go to: it stays, to be looked at.
             let Ok(event) = &letter.event else { continue };
-            let topic = self.names.topic(&event.kind);
-            self.publish(&topic, letter).await?;
+            let message = &letter.message;
+            let (data, attributes) = (letter.content(), message.attributes.clone());
+            self.publish(&event.kind, &letter.service, data, attributes).await?;
             // Only now: a crash in between replays it twice, and that is allowed.
             self.acknowledge(letter).await?;
             replayed += 1;
@@ -134,15 +148,45 @@ impl DeadLetters {
         }
     }
 
-    async fn publish(&self, topic: &str, letter: &DeadLetter) -> anyhow::Result<()> {
-        let mut attributes = letter.message.attributes.clone();
+    /// Replays what was parked, to the subscriber that it was parked for alone; it
+    /// subscribes to events of this type. It stays parked: whoever parked it has it.
+    pub async fn replay_parked(&self, parked: &Parked, kind: &str) -> anyhow::Result<()> {
+        let message = read_wrapped(parked.arrived.as_bytes()).map_err(anyhow::Error::msg)?;
+        let data = BASE64_STANDARD.decode(&message.data).context("it isn't Base64")?;
+        let service = service_name(&parked.subscriber);
+        self.publish(kind, &service, data, message.attributes).await
+    }
+
+    /// Publishes something to the topic of a type of event, for one subscriber.
+    async fn publish(
+        &self,
+        kind: &str,
+        service: &str,
+        data: Vec<u8>,
+        mut attributes: HashMap<String, String>,
+    ) -> anyhow::Result<()> {
         attributes.retain(|name, _| !name.starts_with("CloudPubSubDeadLetter"));
-        attributes.insert(ONLY.to_owned(), letter.service.clone());
-        let message = json!({ "data": letter.message.data, "attributes": attributes });
-        let published: Value =
-            self.rest.post(topic, "publish", &json!({ "messages": [message] })).await?;
-        published["messageIds"][0].as_str().context("Pub/Sub names what it has taken")?;
-        Ok(())
+        attributes.insert(ONLY.to_owned(), service.to_owned());
+        let message = Outgoing::new().set_data(data).set_attributes(attributes);
+        let published = self.topic(kind).await?.publish(message).await;
+        published.map(drop).map_err(|error| anyhow::anyhow!("publishing {kind}: {error}"))
+    }
+
+    async fn topic(&self, kind: &str) -> anyhow::Result<Publisher> {
+        let connect = || async {
+            let builder = BasePublisher::builder();
+            let builder = match &self.emulator {
+                Some(host) => builder
+                    .with_endpoint(format!("http://{host}"))
+                    .with_credentials(anonymous::Builder::new().build()),
+                None => builder,
+            };
+            builder.build().await.context("Pub/Sub can't be used")
+        };
+        let base = self.base.get_or_try_init(connect).await?;
+        let mut topics = self.topics.lock().expect("no holder panics");
+        let open = || base.publisher(self.names.topic(kind)).build();
+        Ok(topics.entry(kind.to_owned()).or_insert_with(open).clone())
     }
 
     async fn acknowledge(&self, letter: &DeadLetter) -> anyhow::Result<()> {
@@ -168,4 +212,9 @@ impl DeadLetter {
     pub fn content(&self) -> Vec<u8> {
         BASE64_STANDARD.decode(&self.message.data).unwrap_or_default()
     }
+}
+
+/// The event that was parked; or why it isn't one.
+pub fn parked_event(parked: &Parked) -> Result<Envelope, String> {
+    read_wrapped(parked.arrived.as_bytes())?.read().event
 }

@@ -1,14 +1,14 @@
 //! An event as a message: the attributes of `CloudEvents` 1.0 in binary mode,
 //! and the event's data as the content.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use contracts::Timestamp;
 use http::{HeaderMap, HeaderName};
 use runtime::Envelope;
 use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde_json::{json, value::RawValue};
 
 /// What things are called on the bus.
 #[derive(Clone, Debug)]
@@ -112,12 +112,9 @@ impl Pushed {
             let data = String::from_utf8(body.to_vec()).map_err(|_| "it isn't UTF-8".to_owned());
             return Self::of(attribute, data);
         }
-        match serde_json::from_slice::<Wrapped>(body) {
-            Ok(Wrapped { message }) => message.read(),
-            Err(error) => {
-                let event = Err(format!("it isn't a push of Pub/Sub: {error}"));
-                Self { event, only: None, traceparent: None }
-            }
+        match read_wrapped(body) {
+            Ok(message) => message.read(),
+            Err(because) => Self { event: Err(because), only: None, traceparent: None },
         }
     }
 
@@ -125,6 +122,29 @@ impl Pushed {
         let traceparent = attribute("traceparent");
         Self { only: attribute(ONLY), event: event(attribute, data), traceparent }
     }
+}
+
+/// Reads what is wrapped in JSON.
+pub(super) fn read_wrapped(body: &[u8]) -> Result<WrappedMessage, String> {
+    let wrapped = serde_json::from_slice::<Wrapped>(body);
+    wrapped.map(|it| it.message).map_err(|error| format!("it isn't a push of Pub/Sub: {error}"))
+}
+
+/// A push as it's kept: wrapped, whether or not it was, so that nothing is
+/// missing when it's published once more.
+pub(super) fn wrapped(headers: &HeaderMap, body: &[u8]) -> String {
+    if !headers.contains_key(ID) {
+        return String::from_utf8_lossy(body).into_owned();
+    }
+    let is_ours = |name: &str| {
+        name.starts_with("ce-") || matches!(name, "traceparent" | "content-type") || name == ONLY
+    };
+    let attributes = headers.iter().filter(|(name, _)| is_ours(name.as_str()));
+    let attributes: BTreeMap<_, _> = attributes
+        .map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes())))
+        .collect();
+    let message = json!({ "data": BASE64_STANDARD.encode(body), "attributes": attributes });
+    json!({ "message": message }).to_string()
 }
 
 impl WrappedMessage {
@@ -162,7 +182,6 @@ fn event(
 #[cfg(test)]
 mod tests {
     use http::{HeaderName, HeaderValue};
-    use serde_json::json;
 
     use super::*;
 
@@ -203,6 +222,10 @@ mod tests {
             headers.insert(name, HeaderValue::try_from(value).unwrap());
         }
         same(Pushed::read(&headers, event.data.get().as_bytes()));
+
+        // What is kept of it is the same event, wrapped.
+        let kept = super::wrapped(&headers, event.data.get().as_bytes());
+        same(Pushed::read(&HeaderMap::new(), kept.as_bytes()));
     }
 
     #[test]

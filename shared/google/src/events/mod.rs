@@ -10,7 +10,7 @@ mod rest;
 
 pub use self::{
     bus::PubSubBus,
-    dead_letters::{DeadLetter, DeadLetters},
+    dead_letters::{DeadLetter, DeadLetters, parked_event},
     layout::lay_out,
     message::Names,
 };

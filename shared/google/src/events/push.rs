@@ -24,7 +24,7 @@ use runtime::{
 };
 use tokio::time::timeout;
 
-use super::message::Pushed;
+use super::message::{Pushed, wrapped};
 
 /// How long a subscriber may take: the subscription waits for a minute.
 const TAKEN_WITHIN: Duration = Duration::from_secs(55);
@@ -80,7 +80,8 @@ async fn event(
     let pushed = Pushed::read(&parts.headers, &body);
     let trace = Trace::continued(pushed.traceparent.as_deref(), &*served.ports.random);
     let take = async {
-        let status = receiver.take(served, kind, pushed, &body).await;
+        let arrived = || wrapped(&parts.headers, &body);
+        let status = receiver.take(served, kind, pushed, arrived).await;
         tell("events", &function, status, began);
         status
     };
@@ -150,7 +151,7 @@ impl Receiver {
         served: &Served,
         kind: &'static str,
         pushed: Pushed,
-        body: &[u8],
+        arrived: impl Fn() -> String,
     ) -> StatusCode {
         let function = &served.function.id;
         if pushed.only.is_some_and(|only| only != service_name(function)) {
@@ -169,7 +170,7 @@ impl Receiver {
                 tracing::warn!(function, kind, id, error, "an event wasn't taken");
                 StatusCode::SERVICE_UNAVAILABLE
             }
-            Outcome::Hopeless(because) => match park(served, &because, body).await {
+            Outcome::Hopeless(because) => match park(served, &because, &arrived()).await {
                 Ok(()) => {
                     let error = because;
                     tracing::error!(function, kind, id, error, "an event is parked");
@@ -201,10 +202,9 @@ impl Receiver {
 }
 
 /// Keeps what can never be taken in the domain's store, once.
-async fn park(served: &Served, because: &str, body: &[u8]) -> anyhow::Result<()> {
+async fn park(served: &Served, because: &str, arrived: &str) -> anyhow::Result<()> {
     let now = served.ports.clock.now();
-    let arrived = String::from_utf8_lossy(body);
-    let parked = Parked::new(&served.function.id, because, &arrived, now);
+    let parked = Parked::new(&served.function.id, because, arrived, now);
     let create = Write::Create(Key::of::<Parked>(parked.key()), serde_json::to_string(&parked)?);
     // It's there already if it was parked before, and its acknowledgement got lost.
     let _parked_before = served.ports.store.commit(vec![create]).await?;

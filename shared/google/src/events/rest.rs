@@ -1,25 +1,59 @@
-//! Pub/Sub over REST, for the few things that people ask of it: pulling by hand
-//! must be one call after the other, not a stream.
+//! Pub/Sub over REST: what a container publishes goes out by the client that it
+//! has anyway, and pulling by hand must be one call after the other, not a stream.
 
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, ensure};
+use google_cloud_auth::credentials::{self, AccessTokenCredentials};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{Http, identity::Metadata};
 
+/// Where Pub/Sub always is.
+const GOOGLE: &str = "https://pubsub.googleapis.com";
+
+/// The rights to publish, to pull, and to do nothing else.
+const SCOPE: &str = "https://www.googleapis.com/auth/pubsub";
+
 /// Pub/Sub, or its emulator.
 pub(super) struct Rest {
-    pub base: String,
-    pub http: Arc<Http>,
-    /// Nothing, for an emulator.
-    pub metadata: Option<Arc<Metadata>>,
+    base: String,
+    http: Arc<Http>,
+    bearer: Bearer,
+}
+
+/// Who asks.
+enum Bearer {
+    /// Anybody: an emulator lets everyone in.
+    Anybody,
+    /// The service account of a container.
+    Container(Arc<Metadata>),
+    /// Who is signed in on this machine.
+    Operator(Box<AccessTokenCredentials>),
 }
 
 impl Rest {
     /// An emulator.
     pub fn on_emulator(host: &str) -> Self {
-        Self { base: format!("http://{host}"), http: Arc::default(), metadata: None }
+        Self { base: format!("http://{host}"), http: Arc::default(), bearer: Bearer::Anybody }
+    }
+
+    /// Google's, asked by a container; or an emulator, if there's one.
+    pub fn of_container(emulator: Option<&str>, http: Arc<Http>, metadata: Arc<Metadata>) -> Self {
+        match emulator {
+            Some(host) => Self { http, ..Self::on_emulator(host) },
+            None => Self { base: GOOGLE.to_owned(), http, bearer: Bearer::Container(metadata) },
+        }
+    }
+
+    /// Google's, asked by who is signed in on this machine.
+    pub fn of_operator() -> anyhow::Result<Self> {
+        let credentials = credentials::Builder::default().with_scopes([SCOPE]);
+        let credentials = credentials
+            .build_access_token_credentials()
+            .context("nobody is signed in; `gcloud auth application-default login` does it")?;
+        let bearer = Bearer::Operator(Box::new(credentials));
+        Ok(Self { base: GOOGLE.to_owned(), http: Arc::default(), bearer })
     }
 
     /// Makes a resource, unless it's there.
@@ -42,12 +76,23 @@ impl Rest {
         let url = format!("{}/v1/{resource}:{verb}", self.base);
         let mut request = self.http.client(&url)?.post(&url).json(body);
         request = request.timeout(Duration::from_secs(30));
-        if let Some(metadata) = &self.metadata {
-            request = request.bearer_auth(metadata.access_token().await?);
+        if let Some(token) = self.token().await? {
+            request = request.bearer_auth(token);
         }
         let response = request.send().await.with_context(|| url.clone())?;
         let status = response.status();
         ensure!(status.is_success(), "{url} answered {status}");
         Ok(response.json().await?)
+    }
+
+    async fn token(&self) -> anyhow::Result<Option<String>> {
+        Ok(match &self.bearer {
+            Bearer::Anybody => None,
+            Bearer::Container(metadata) => Some(metadata.access_token().await?),
+            Bearer::Operator(credentials) => {
+                let token = credentials.access_token().await;
+                Some(token.context("an access token for who is signed in")?.token)
+            }
+        })
     }
 }

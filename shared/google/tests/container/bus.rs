@@ -4,11 +4,13 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use google::{DeadLetters, Names, Platform, lay_out};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use google::{DeadLetters, Names, Platform, lay_out, parked_event};
 use runtime::{
     Parked, Ports, Query,
     conformance::bus::{self as must, Carried, letters},
 };
+use serde_json::json;
 use testing::emulators;
 
 use crate::serving::{Container, environment, store};
@@ -99,4 +101,31 @@ async fn a_container_keeps_its_documents_in_firestore() {
     must::what_a_subscriber_tells_is_carried_too(&pushed).await;
     assert!(pushed.ports.store.get(&seen).await.unwrap().is_some());
     assert!(pushed.container.store.get(&seen).await.unwrap().is_none(), "it's nowhere else");
+}
+
+#[tokio::test]
+async fn what_was_parked_can_be_replayed_to_its_subscriber() {
+    let Some(pushed) = Pushed::new().await else { return };
+    // It's kept as it was pushed, and read again by a version that understands it.
+    let data = BASE64_STANDARD.encode(json!({ "id": "a", "act": "Succeed" }).to_string());
+    let attributes = json!({
+        "ce-id": "e1",
+        "ce-type": "letters.sent.v1",
+        "ce-source": "letters",
+        "ce-time": "2026-03-02T12:00:00.000Z",
+    });
+    let arrived = json!({ "message": { "data": data, "attributes": attributes } }).to_string();
+    let now = pushed.ports.clock.now();
+    let parked = Parked::new("letters.on_letters_sent", "it was too new", &arrived, now);
+    assert_eq!(parked_event(&parked).unwrap().id, "e1");
+    pushed.dead_letters.replay_parked(&parked, "letters.sent.v1").await.unwrap();
+    let seen = runtime::Key { collection: "seen", id: "a".to_owned() };
+    while pushed.ports.store.get(&seen).await.unwrap().is_none() {
+        pushed.pass_time().await;
+    }
+
+    let nonsense = Parked::new("letters.on_letters_sent", "it's nonsense", "nonsense", now);
+    assert!(parked_event(&nonsense).is_err());
+    let refused = pushed.dead_letters.replay_parked(&nonsense, "letters.sent.v1").await;
+    assert!(refused.unwrap_err().to_string().starts_with("it isn't a push of Pub/Sub"));
 }
