@@ -1,9 +1,12 @@
 //! `aula audit`: what must be true of the data, checked on what is stored.
 //!
-//! It reads the folder as it is at one moment, and changes nothing. What a
-//! domain promises, the domain checks; what holds for all of them, and between
-//! the documents of several, is checked here.
+//! It reads the folder, or the databases of a project of Google Cloud, as they
+//! are at one moment, and changes nothing. What a domain promises, the domain
+//! checks; what holds for all of them, and between the documents of several, is
+//! checked here.
 
+#[cfg(feature = "cloud")]
+mod cloud;
 mod identity;
 mod shared;
 
@@ -11,9 +14,9 @@ use std::{collections::BTreeMap, path::Path, process::ExitCode};
 
 use anyhow::{Context as _, ensure};
 use embedded::store::Database;
-use runtime::Record;
+use runtime::{Domain, Record};
 
-use crate::domains;
+use crate::{domains, operator::Target};
 
 /// Finds what is wrong with a domain; it is given all documents of a collection.
 type Check = fn(&dyn Fn(&str) -> Vec<Record>) -> Vec<String>;
@@ -22,19 +25,38 @@ type Check = fn(&dyn Fn(&str) -> Vec<Record>) -> Vec<String>;
 const PROMISES: [(&str, Check); 2] =
     [("identity", identity::violations), ("enrollments", enrollments::audit::violations)];
 
-/// Checks the data in a folder, and prints each violation.
-pub(crate) fn run(folder: &Path) -> anyhow::Result<ExitCode> {
+/// All documents of a domain, by their collections.
+type Documents = BTreeMap<&'static str, Vec<Record>>;
+
+/// Checks the data in a folder or of a project, and prints each violation.
+pub(crate) fn run(folder: &Path, target: &Target) -> anyhow::Result<ExitCode> {
+    if let Some(project) = &target.project {
+        #[cfg(not(feature = "cloud"))]
+        return {
+            let _elsewhere = project;
+            crate::operator::hand_over(target)
+        };
+        #[cfg(feature = "cloud")]
+        return {
+            let found = crate::serve::runtime()?.block_on(cloud::violations(target, project))?;
+            Ok(told(&found, &format!("the project {project}")))
+        };
+    }
     ensure!(folder.is_dir(), "there is no folder {}", folder.display());
-    let violations = violations(folder)?;
-    for violation in &violations {
+    Ok(told(&violations(folder)?, &folder.display().to_string()))
+}
+
+/// Tells what is wrong with something.
+fn told(violations: &[String], with: &str) -> ExitCode {
+    for violation in violations {
         println!("{violation}");
     }
     if violations.is_empty() {
-        println!("Nothing is wrong with {}.", folder.display());
-        Ok(ExitCode::SUCCESS)
+        println!("Nothing is wrong with {with}.");
+        ExitCode::SUCCESS
     } else {
-        println!("\n{} violations in {}.", violations.len(), folder.display());
-        Ok(ExitCode::FAILURE)
+        println!("\n{} violations in {with}.", violations.len());
+        ExitCode::FAILURE
     }
 }
 
@@ -49,20 +71,31 @@ fn violations(folder: &Path) -> anyhow::Result<Vec<String>> {
     let mut found = Vec::new();
     for domain in domains() {
         let store = database.domain(domain.name, &domain.collections)?;
-        let mut documents = BTreeMap::new();
+        let mut documents = Documents::new();
         for collection in &domain.collections {
             let read = || store.scan(collection.name)?.collect::<anyhow::Result<Vec<_>>>();
             let records = read().with_context(|| format!("{}/{}", domain.name, collection.name))?;
-            found.extend(records.iter().filter(|it| !is_object(it)).map(|record| {
-                format!("{}: {}/{} isn't a document", domain.name, collection.name, record.id)
-            }));
             documents.insert(collection.name, records);
         }
-        let promises = PROMISES.iter().filter(|(name, _)| *name == domain.name).map(|(_, it)| it);
-        let checks = std::iter::once(&(shared::violations as Check)).chain(promises);
-        let records = |collection: &str| documents.get(collection).cloned().unwrap_or_default();
-        let told = checks.flat_map(|check| check(&records));
-        found.extend(told.map(|violation| format!("{}: {violation}", domain.name)));
+        found.extend(violations_of(&domain, &documents));
     }
     Ok(found)
+}
+
+/// Everything that is wrong with the documents of a domain.
+fn violations_of(domain: &Domain, documents: &Documents) -> Vec<String> {
+    let mut found = Vec::new();
+    for (collection, records) in documents {
+        found.extend(
+            records.iter().filter(|it| !is_object(it)).map(|record| {
+                format!("{}: {collection}/{} isn't a document", domain.name, record.id)
+            }),
+        );
+    }
+    let promises = PROMISES.iter().filter(|(name, _)| *name == domain.name).map(|(_, it)| it);
+    let checks = std::iter::once(&(shared::violations as Check)).chain(promises);
+    let records = |collection: &str| documents.get(collection).cloned().unwrap_or_default();
+    let told = checks.flat_map(|check| check(&records));
+    found.extend(told.map(|violation| format!("{}: {violation}", domain.name)));
+    found
 }

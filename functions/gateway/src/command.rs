@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use runtime::{IdentityProvider, mail::Providers};
 
-use crate::{audit, cloud, demo, log, serve};
+use crate::{audit, cloud, demo, events, log, operator::Target, serve};
 
 /// Aula, a course platform: all of its functions in one process.
 ///
@@ -25,7 +25,9 @@ enum Task {
     /// Fills an empty platform with a catalog, people and enrollments.
     Demo,
     /// Checks what must be true of the data; exits with 1 if anything isn't.
-    Audit,
+    Audit(Target),
+    /// What nobody could take: events that a subscriber has failed at too often, or can never read.
+    Events(events::Options),
     /// Serves the platform as in the cloud: every function a process of its own, on Google's emulators.
     Cloud(cloud::Options),
 }
@@ -95,7 +97,8 @@ impl Command {
             None => logged(|| serve::run(&self.options)),
             Some(Task::Cloud(cloud)) => logged(|| cloud::run(&self.options, &cloud)),
             Some(Task::Demo) => demo::run(&self.options).map(|()| ExitCode::SUCCESS),
-            Some(Task::Audit) => audit::run(&self.options.data),
+            Some(Task::Audit(target)) => audit::run(&self.options.data, &target),
+            Some(Task::Events(events)) => events::run(&self.options.data, &events),
         };
         outcome.unwrap_or_else(|error| {
             eprintln!("aula: {error:#}");
@@ -134,7 +137,7 @@ mod tests {
     fn settings_may_stand_before_and_after_a_command() {
         for line in ["aula --data x audit", "aula audit --data x"] {
             let command = Command::parse_from(line.split(' '));
-            assert!(matches!(command.task, Some(Task::Audit)));
+            assert!(matches!(command.task, Some(Task::Audit(_))));
             assert_eq!(command.options.data, PathBuf::from("x"));
         }
     }

@@ -8,8 +8,10 @@ mod audit;
 mod cloud;
 pub mod command;
 mod demo;
+mod events;
 mod generated;
 pub mod log;
+mod operator;
 mod pages;
 mod serve;
 

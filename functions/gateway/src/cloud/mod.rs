@@ -12,7 +12,7 @@ mod front;
 mod issuer;
 mod layout;
 mod mail;
-mod programs;
+pub(crate) mod programs;
 mod pubsub;
 mod routes;
 mod scheduler;
@@ -83,11 +83,11 @@ pub(crate) fn run(options: &command::Options, cloud: &Options) -> anyhow::Result
             format!("{} can't be listened on; --listen takes another", options.listen)
         })?;
         let address = listener.local_addr()?;
-        let Cloud { router, services, emulators, fleet, mut tasks } = tokio::select! {
+        let Cloud { router, services, emulators, fleet, project, mut tasks } = tokio::select! {
             started = Cloud::start(options, cloud, address) => started?,
             () = &mut stop => return Ok(()),
         };
-        tell(address, cloud.per, &services, &emulators);
+        tell(address, cloud.per, &services, &emulators, &project);
         runtime::listen(listener, router, stop).await;
         tasks.shutdown().await;
         fleet.stop().await;
@@ -103,6 +103,8 @@ struct Cloud {
     services: Vec<Arc<Service>>,
     emulators: Emulators,
     fleet: Fleet,
+    /// The project that it stands for.
+    project: String,
     /// What this process does beside.
     tasks: JoinSet<()>,
 }
@@ -191,7 +193,7 @@ impl Cloud {
             .route("/local/functions", get(async move || Json(told(&processes))))
             .merge(pages::inbox_router(inbox, &public_url))
             .merge(front.router());
-        Ok(Self { router, services: running, emulators, fleet, tasks })
+        Ok(Self { router, services: running, emulators, fleet, project, tasks })
     }
 }
 
@@ -243,7 +245,13 @@ fn told(services: &[Arc<Service>]) -> Value {
 }
 
 /// Tells where everything is.
-fn tell(address: SocketAddr, per: Per, services: &[Arc<Service>], emulators: &Emulators) {
+fn tell(
+    address: SocketAddr,
+    per: Per,
+    services: &[Arc<Service>],
+    emulators: &Emulators,
+    project: &str,
+) {
     let here = match address.ip() {
         ip if ip.is_unspecified() => SocketAddr::from((Ipv4Addr::LOCALHOST, address.port())),
         _ => address,
@@ -257,7 +265,7 @@ fn tell(address: SocketAddr, per: Per, services: &[Arc<Service>], emulators: &Em
         println!(
             "\n  Aula is at     http://{here}/\n  its processes  http://{here}/local/functions \
             ({}, one a {per})\n  its mail       http://{here}/local/inbox\n  \
-            Firestore      {firestore}\n  Pub/Sub        {pubsub}\n  \
+            its project    {project}\n  Firestore      {firestore}\n  Pub/Sub        {pubsub}\n  \
             its jobs       run every second\n\n  Ctrl-C stops it, and all is forgotten.\n",
             services.len(),
         );
@@ -270,6 +278,7 @@ fn tell(address: SocketAddr, per: Per, services: &[Arc<Service>], emulators: &Em
             inbox = %format_args!("http://{here}/local/inbox"),
             processes = services.len(),
             per,
+            project,
             firestore,
             pubsub,
             "listening"

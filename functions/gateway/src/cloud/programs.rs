@@ -46,16 +46,37 @@ fn profile(folder: &Path) -> Option<&str> {
 
 async fn build(domains: &[&str], profile: &str) -> anyhow::Result<()> {
     let features: Vec<_> = domains.iter().map(|it| format!("{it}/cloud")).collect();
+    let mut words = vec!["--features".to_owned(), features.join(",")];
+    words.extend(domains.iter().flat_map(|it| ["--package".to_owned(), (*it).to_owned()]));
+    tracing::info!("building the domains' programs: cargo build {}", words.join(" "));
+    cargo_build(profile, &words).await.context("the domains' programs can't be built")
+}
+
+async fn cargo_build(profile: &str, words: &[String]) -> anyhow::Result<()> {
     let mut cargo = Command::new("cargo");
-    cargo.args(["build", "--profile", profile, "--features", &features.join(",")]);
-    for domain in domains {
-        cargo.args(["--package", domain]);
-    }
+    cargo.args(["build", "--profile", profile]).args(words);
     cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
-    tracing::info!("building the domains' programs: cargo build --features {}", features.join(","));
     let status = cargo.kill_on_drop(true).status().await.context("running cargo")?;
-    ensure!(status.success(), "the domains' programs can't be built ({status})");
+    ensure!(status.success(), "{status}");
     Ok(())
+}
+
+/// The program that knows Google's crates, beside this one. It's built where this one was.
+#[cfg(not(feature = "cloud"))]
+pub(crate) async fn operator(build: bool) -> anyhow::Result<PathBuf> {
+    const WORDS: [&str; 6] =
+        ["--package", "gateway", "--bin", "operator", "--features", "gateway/cloud"];
+    let own = std::env::current_exe().context("where this program is")?;
+    let folder = own.parent().context("a program is in a folder")?;
+    if build && let Some(profile) = profile(folder) {
+        eprintln!("building what reaches Google Cloud: cargo build {}", WORDS.join(" "));
+        let words = WORDS.map(str::to_owned);
+        cargo_build(profile, &words).await.context("it can't be built")?;
+    }
+    let program = folder.join("operator");
+    let words = WORDS.join(" ");
+    ensure!(program.is_file(), "there is no {}; cargo build {words} makes it", program.display());
+    Ok(program)
 }
 
 #[cfg(test)]

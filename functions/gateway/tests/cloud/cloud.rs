@@ -143,7 +143,7 @@ pub fn lives(process: u32) -> bool {
     state.is_some_and(|it| it != 'Z' && it != 'X')
 }
 
-/// The domains' programs, made from what is there now.
+/// The domains' programs and the operator's, made from what is there now.
 static BUILT: LazyLock<()> = LazyLock::new(|| {
     let names: Vec<_> = gateway::domains().iter().map(|domain| domain.name).collect();
     let folder = Path::new(env!("CARGO_BIN_EXE_gateway")).parent().expect("a folder");
@@ -151,12 +151,13 @@ static BUILT: LazyLock<()> = LazyLock::new(|| {
         Some("debug") | None => "dev",
         Some(other) => other,
     };
-    let features: Vec<_> = names.iter().map(|it| format!("{it}/cloud")).collect();
+    let packages = || names.iter().copied().chain(["gateway"]);
+    let features: Vec<_> = packages().map(|it| format!("{it}/cloud")).collect();
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--quiet", "--profile", profile, "--features", &features.join(",")]);
-    for name in names {
-        cargo.args(["--package", name]);
-    }
+    cargo.args(packages().flat_map(|name| ["--package", name]));
+    // Not the gateway itself: it's there, and others are running it.
+    cargo.args(names.iter().copied().chain(["operator"]).flat_map(|name| ["--bin", name]));
     let built = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status().expect("cargo runs");
     assert!(built.success(), "the domains' programs can't be built");
 });

@@ -9,6 +9,7 @@ mod fleet;
 mod front;
 mod journeys;
 mod kills;
+mod operator;
 
 #[path = "../house/main_job.rs"]
 mod main_job;

@@ -8,6 +8,7 @@ mod crash;
 mod declarations;
 mod dependencies;
 mod deployment;
+mod events;
 mod front;
 mod gateway_document;
 mod journey;

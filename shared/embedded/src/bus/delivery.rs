@@ -54,6 +54,13 @@ impl Document for DeadLetter {
     }
 }
 
+impl DeadLetter {
+    /// Whether it was given up at once, because it can't be read.
+    pub const fn is_parked(&self) -> bool {
+        self.attempts < ATTEMPTS
+    }
+}
+
 /// After so many failures an event is a dead letter.
 const ATTEMPTS: u32 = 8;
 

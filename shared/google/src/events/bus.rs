@@ -131,12 +131,11 @@ fn batches(messages: impl Iterator<Item = Message>) -> Vec<Vec<Message>> {
     let (mut batches, mut weight) = (Vec::<Vec<_>>::new(), 0);
     for message in messages {
         weight += message.weight();
-        match batches.last_mut().filter(|_| weight <= MOST) {
-            Some(batch) => batch.push(message),
-            None => {
-                weight = message.weight();
-                batches.push(vec![message]);
-            }
+        if let Some(batch) = batches.last_mut().filter(|_| weight <= MOST) {
+            batch.push(message);
+        } else {
+            weight = message.weight();
+            batches.push(vec![message]);
         }
     }
     batches

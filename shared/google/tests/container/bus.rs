@@ -107,7 +107,7 @@ async fn a_container_keeps_its_documents_in_firestore() {
 async fn what_was_parked_can_be_replayed_to_its_subscriber() {
     let Some(pushed) = Pushed::new().await else { return };
     // It's kept as it was pushed, and read again by a version that understands it.
-    let data = BASE64_STANDARD.encode(json!({ "id": "a", "act": "Succeed" }).to_string());
+    let data = BASE64_STANDARD.encode(json!({ "id": "a", "act": "Take", "text": "" }).to_string());
     let attributes = json!({
         "ce-id": "e1",
         "ce-type": "letters.sent.v1",
