@@ -40,8 +40,10 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         let front = platform.front(limits);
         let local = Local { platform: platform.clone(), ports: front.ports.clone() };
         let router = runtime::router(platform.host(), &front).merge(pages::router(&local));
+        // A file may be larger than any request, and take longer.
+        let router = runtime::with_front(router, &front).merge(platform.files_router());
         tell(options, address);
-        runtime::listen(listener, runtime::with_front(router, &front), stop).await;
+        runtime::listen(listener, router, stop).await;
         platform.shutdown().await?;
         tracing::info!("stopped");
         Ok(())

@@ -8,14 +8,18 @@ use std::{
 };
 
 use anyhow::Context as _;
+use axum::Router;
 use runtime::{
-    Clock, Domain, Front, Host, Keyring, Mail, Ports, Random, Secret, Settings, Store,
-    limits::Limits, token::Verifier,
+    Clock, Domain, Files, Front, Host, Keyring, Mail, Need, Ports, Random, Secret, Settings, Store,
+    files::{DomainFiles, NoFiles},
+    limits::Limits,
+    token::Verifier,
 };
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
 use crate::{
-    Clockwork, FileKeyring, Inbox, LocalBus, LocalClient, Smtp, SystemClock, SystemRandom,
+    Clockwork, FileKeyring, Inbox, LocalBus, LocalClient, LocalFiles, Smtp, SystemClock,
+    SystemRandom,
     keyring::new_secret,
     store::{self, Database, DomainStore},
 };
@@ -56,6 +60,7 @@ pub struct Platform {
     host: Host,
     database: Arc<Database>,
     inbox: Arc<Inbox>,
+    files: Arc<LocalFiles>,
     bus: Arc<LocalBus>,
     ports: BTreeMap<&'static str, Arc<Ports>>,
     /// The ports of the platform itself.
@@ -83,12 +88,22 @@ impl Platform {
             Some(folder) => Database::open(folder, store::Options::default())?,
             None => Database::in_memory()?,
         };
-        let keys = folder.map(|folder| folder.join("keys"));
+        let keys = folder.as_ref().map(|folder| folder.join("keys"));
         let secret = if let Some(keys) = &keys {
             crate::secret(keys, &*random).context("the platform's secret")?
         } else {
             Secret::new(&new_secret(&*random))
         };
+        let secret = Arc::new(secret);
+        let (of_files, url) =
+            ((secret.clone(), clock.clone(), random.clone()), &settings.public_url);
+        let files = match (&folder, of_files) {
+            (Some(folder), (secret, clock, random)) => {
+                LocalFiles::open(&folder.join("files"), url, secret, clock, random)
+            }
+            (None, (secret, clock, random)) => LocalFiles::temporary(url, secret, clock, random),
+        };
+        let files = Arc::new(files);
         let keyring = keyring.unwrap_or_else(|| {
             let keyring =
                 Arc::new(keys.map_or_else(FileKeyring::in_memory, |keys| FileKeyring::open(&keys)));
@@ -110,6 +125,7 @@ impl Platform {
         let client = Arc::new(LocalClient::new(random.clone()));
         let own = Arc::new(Ports {
             store: own,
+            files: Arc::new(NoFiles("the platform itself keeps no files")),
             client: client.clone(),
             bus: bus.clone(),
             mail,
@@ -117,14 +133,15 @@ impl Platform {
             random,
             verifier: Arc::new(Verifier::new(keyring.clone(), &settings.public_url)),
             keyring,
-            secret: Arc::new(secret),
+            secret,
             settings: Arc::new(settings),
         });
 
         let (mut ports, mut stores, mut hosted) = (BTreeMap::new(), Vec::new(), Vec::new());
         for domain in domains {
             let store = database.domain(domain.name, &domain.collections)?;
-            let of_domain = Arc::new(Ports { store: store.clone(), ..Ports::clone(&own) });
+            let files = files_of(&domain, &files);
+            let of_domain = Arc::new(Ports { store: store.clone(), files, ..Ports::clone(&own) });
             ports.insert(domain.name, of_domain.clone());
             stores.push((domain.name, store));
             hosted.push((domain, of_domain));
@@ -140,7 +157,7 @@ impl Platform {
         let carrier = bus.clone();
         let relay = Background::begin(async move |stop| carrier.carry(stop).await);
         let database = Arc::new(database);
-        Ok(Self { host, database, inbox, bus, ports, own, limits, jobs, relay })
+        Ok(Self { host, database, inbox, files, bus, ports, own, limits, jobs, relay })
     }
 
     /// The functions.
@@ -156,6 +173,12 @@ impl Platform {
     /// The mail that was sent.
     pub fn inbox(&self) -> &Arc<Inbox> {
         &self.inbox
+    }
+
+    /// What answers the links to files. It stands beside what limits bodies and
+    /// how long a request may take.
+    pub fn files_router(&self) -> Router {
+        self.files.router()
     }
 
     /// What carries events.
@@ -183,6 +206,16 @@ impl Platform {
         self.jobs.end("the jobs", JOBS_WITHIN).await;
         self.relay.end("the bus", BUS_WITHIN).await;
         self.database.close().await
+    }
+}
+
+/// The files of a domain: as in the cloud, where its account may touch none
+/// unless it says that it needs them.
+fn files_of(domain: &Domain, all: &Arc<LocalFiles>) -> Arc<dyn Files> {
+    if domain.needs.contains(&Need::Files) {
+        Arc::new(DomainFiles::new(all.clone(), domain.name))
+    } else {
+        Arc::new(NoFiles("the domain doesn't say that it needs files"))
     }
 }
 

@@ -227,19 +227,15 @@ async fn temporary_files_are_gone_with_the_process() {
     let local = Local::new();
     let (clock, random) = (local.clock.clone(), Arc::new(SeededRandom::of(99)));
     let secret = Arc::new(Secret::new(&[7; 32]));
-    let before = temporary();
-    let files = LocalFiles::temporary(PUBLIC_URL, secret, clock, random);
-    assert_eq!(temporary(), before, "nothing is made before it's needed");
+    let files = LocalFiles::temporary(PUBLIC_URL, secret.clone(), clock.clone(), random.clone());
+    let twin = LocalFiles::temporary(PUBLIC_URL, secret, clock, random);
+    assert_ne!(files.path(), twin.path());
+    let path = files.path().to_owned();
+    assert!(!path.exists(), "nothing is made before it's needed");
     files.write(&text("a"), stream::empty().boxed()).await.unwrap();
-    assert_eq!(temporary(), before + 1);
+    assert!(path.exists());
     drop(files);
-    assert_eq!(temporary(), before);
-}
-
-/// How many folders there are with the name that the seed above gives.
-fn temporary() -> usize {
-    let random: &dyn runtime::Random = &SeededRandom::of(99);
-    usize::from(std::env::temp_dir().join(format!("aula-files-{}", random.id())).exists())
+    assert!(!path.exists());
 }
 
 #[tokio::test]

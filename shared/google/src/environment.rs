@@ -71,6 +71,17 @@ pub struct Environment {
     /// `AULA_MAIL_PROVIDERS`: who may tell what became of a mail, as
     /// `name:secret`, separated by commas.
     pub mail_providers: runtime::mail::Providers,
+    /// `AULA_FILES_BUCKET`: the bucket of Cloud Storage that files are kept in, each
+    /// domain's in a folder of its name. Without it none are.
+    pub files_bucket: Option<String>,
+    /// `STORAGE_EMULATOR_HOST`: a stand-in for Cloud Storage, a URL or `host:port`.
+    pub storage_emulator: Option<String>,
+    /// `AULA_IAM_URL`: where the IAM API is, which signs links to files.
+    pub iam_url: String,
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`: the collector that spans are sent to, by OTLP
+    /// over HTTP; Google's own is `https://telemetry.googleapis.com`. Without it
+    /// there are none.
+    pub collector: Option<String>,
     /// `GCE_METADATA_HOST`: where the metadata server is.
     pub metadata_host: String,
     /// `FIRESTORE_EMULATOR_HOST`: the emulator to use instead of Firestore.
@@ -154,6 +165,10 @@ impl Environment {
                     it.parse().ok()
                 })
                 .unwrap_or_default(),
+            files_bucket: reading.bucket("AULA_FILES_BUCKET"),
+            storage_emulator: reading.url_or_address("STORAGE_EMULATOR_HOST"),
+            iam_url: reading.url("AULA_IAM_URL", Some("https://iamcredentials.googleapis.com")),
+            collector: reading.optional_url("OTEL_EXPORTER_OTLP_ENDPOINT"),
             metadata_host: reading
                 .text("GCE_METADATA_HOST")
                 .unwrap_or_else(|| "metadata.google.internal".to_owned()),
@@ -248,6 +263,30 @@ impl<F: Fn(&str) -> Option<String>> Reading<F> {
         })
     }
 
+    fn optional_url(&mut self, name: &str) -> Option<String> {
+        self.text(name).is_some().then(|| self.url(name, None))
+    }
+
+    fn url_or_address(&mut self, name: &str) -> Option<String> {
+        if self.text(name).is_some_and(|it| it.contains("://")) {
+            return self.optional_url(name);
+        }
+        self.address(name)
+    }
+
+    /// A bucket's name, as Cloud Storage wants it.
+    fn bucket(&mut self, name: &str) -> Option<String> {
+        let bucket = self.parsed(name, "the name of a bucket", |it| {
+            let is_plain = |it: char| matches!(it, 'a'..='z' | '0'..='9' | '-' | '_' | '.');
+            let fits = (3..=222).contains(&it.len()) && it.chars().all(is_plain);
+            fits.then(|| it.to_owned())
+        })?;
+        if !cfg!(feature = "files") {
+            self.fault(name, "is set, and this program was built without files");
+        }
+        Some(bucket)
+    }
+
     fn list(&self, name: &str) -> Vec<String> {
         let text = self.text(name).unwrap_or_default();
         let items = text.split(',').map(str::trim).filter(|it| !it.is_empty());
@@ -321,6 +360,10 @@ mod tests {
             ("AULA_SIGNING_KEY", "hunter2"),
             ("AULA_SMTP_URL", "smtp://user:hunter2@mail.example"),
             ("PUBSUB_EMULATOR_HOST", "localhost"),
+            ("AULA_FILES_BUCKET", "gs://files"),
+            ("STORAGE_EMULATOR_HOST", "ftp://localhost"),
+            ("AULA_IAM_URL", "iam.example"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
             ("FUNCTION_TARGET", "letters.burn"),
         ]);
         let told = faults.unwrap_err().to_string();
@@ -335,6 +378,10 @@ mod tests {
             "AULA_SIGNING_KEY",
             "AULA_SMTP_URL",
             "PUBSUB_EMULATOR_HOST",
+            "AULA_FILES_BUCKET",
+            "STORAGE_EMULATOR_HOST",
+            "AULA_IAM_URL",
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
             "FUNCTION_TARGET",
         ];
         for name in names {

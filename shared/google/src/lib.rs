@@ -11,11 +11,15 @@ mod identity;
 mod peers;
 mod platform;
 mod run;
+mod spans;
+#[cfg(feature = "files")]
 pub mod storage;
 
 pub use client::ServiceClient;
 pub use environment::{Environment, Faults, PlatformSecret};
-pub use events::{DeadLetter, DeadLetters, Names, PubSubBus, lay_out, parked_event};
+#[cfg(feature = "tools")]
+pub use events::{DeadLetter, DeadLetters, parked_event};
+pub use events::{Names, PubSubBus, lay_out};
 pub use http::Http;
 pub use identity::{Callers, CloudKeyring, GoogleTokens, KeySet, Metadata, SigningKey};
 pub use peers::Peers;

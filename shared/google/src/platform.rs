@@ -10,12 +10,13 @@ use axum::{
     Router,
     extract::{Request, State},
     http::{HeaderName, HeaderValue, StatusCode, header},
-    middleware::map_request,
+    middleware::{from_fn_with_state, map_request},
     routing::get,
 };
 use runtime::{
-    Clock, Domain, Front, Host, Mail, Ports, Random, Secret, Settings, Store, SystemClock,
-    SystemRandom,
+    Client, Clock, Domain, Files, Front, Host, Mail, Ports, Random, Secret, Settings, Store,
+    SystemClock, SystemRandom,
+    files::NoFiles,
     mail::{MailError, Message, Taken},
     token::Verifier,
 };
@@ -27,6 +28,7 @@ use crate::{
     events::{self, Receiver},
     firestore::{self, Firestore},
     identity::{Callers, bears_googles},
+    spans::{self, Calls, Commits, Spans},
 };
 
 /// A domain on Google's engines. Nothing is connected before it's needed.
@@ -34,6 +36,7 @@ pub struct Platform {
     host: Host,
     front: Front,
     tokens: Arc<GoogleTokens>,
+    spans: Option<Arc<Spans>>,
     environment: Environment,
     draining: Arc<AtomicBool>,
 }
@@ -75,16 +78,21 @@ impl Platform {
         ));
         let names = Names::new(&environment.project, &environment.topics_prefix);
         let peers = environment.peers.clone();
+        let spans = Spans::of(&environment, &http, &metadata, &clock, &random);
         let emulator = environment.pubsub_emulator.as_deref();
         let bus = PubSubBus::new(names, emulator, http.clone(), metadata.clone(), store.clone());
+        let bus = bus.watched_by(spans.clone());
+        let files = files(&environment, &domain, &http, &metadata, (&clock, &random));
         let client = ServiceClient::new(peers, http, metadata, clock.clone(), random.clone());
+        let (store, client) = watched(store, Arc::new(client), spans.as_ref());
         let mail: Arc<dyn Mail> = match environment.smtp_server.clone() {
             Some(server) => Arc::new(Smtp::new(server, &environment.public_url, clock.clone())),
             None => Arc::new(NoMail),
         };
         let ports = Arc::new(Ports {
             store,
-            client: Arc::new(client),
+            files,
+            client,
             bus: Arc::new(bus),
             mail,
             verifier: Arc::new(Verifier::new(keyring.clone(), &environment.public_url)),
@@ -102,7 +110,7 @@ impl Platform {
         let host = Host::new(vec![(domain, ports.clone())], environment.target.as_deref());
         // How often one may ask, no instance of many can count.
         let front = Front { limits: None, ports };
-        Self { host, front, tokens, environment, draining: Arc::default() }
+        Self { host, front, tokens, spans, environment, draining: Arc::default() }
     }
 
     /// The functions.
@@ -122,12 +130,17 @@ impl Platform {
             host: self.host.clone(),
             subscriptions: Arc::new(subscriptions.or_anyone(open)),
             scheduler: Arc::new(scheduler.or_anyone(open)),
+            spans: self.spans.clone(),
         };
         let public = runtime::router(&self.host, &self.front)
             .layer(map_request(async |request| without_googles_token(request)));
         let api = public.merge(runtime::internal_router(&self.host, &self.front, domains));
-        runtime::with_front(api, &self.front)
-            .merge(events::router(receiver))
+        let api = runtime::with_front(api, &self.front);
+        let api = match &self.spans {
+            Some(spans) => api.layer(from_fn_with_state(spans.clone(), spans::around)),
+            None => api,
+        };
+        api.merge(events::router(receiver))
             .layer(map_request(async |request| with_traceparent(request)))
             .merge(health(self.draining.clone()))
     }
@@ -136,6 +149,63 @@ impl Platform {
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
     }
+}
+
+/// A store and a way to the others, whose commits and calls are steps where
+/// somebody takes spans.
+fn watched(
+    store: Arc<dyn Store>,
+    client: Arc<dyn Client>,
+    spans: Option<&Arc<Spans>>,
+) -> (Arc<dyn Store>, Arc<dyn Client>) {
+    match spans {
+        None => (store, client),
+        Some(spans) => (
+            Arc::new(Commits { store, spans: spans.clone() }),
+            Arc::new(Calls { client, spans: spans.clone() }),
+        ),
+    }
+}
+
+/// The files of a domain, where it says that it needs any and there's a bucket.
+#[cfg(feature = "files")]
+fn files(
+    environment: &Environment,
+    domain: &Domain,
+    http: &Arc<Http>,
+    metadata: &Arc<Metadata>,
+    (clock, random): (&Arc<dyn Clock>, &Arc<dyn Random>),
+) -> Arc<dyn Files> {
+    use crate::storage::{self, CloudFiles};
+
+    if !domain.needs.contains(&runtime::Need::Files) {
+        return Arc::new(NoFiles("the domain doesn't say that it needs files"));
+    }
+    let Some(bucket) = &environment.files_bucket else {
+        return Arc::new(NoFiles("AULA_FILES_BUCKET isn't set"));
+    };
+    let settings = storage::Settings::of(bucket)
+        .with_iam_at(&environment.iam_url)
+        .with_metadata_at(&environment.metadata_host);
+    let settings = match &environment.storage_emulator {
+        Some(host) => settings.at(host),
+        None => settings,
+    };
+    let (http, metadata) = (http.clone(), metadata.clone());
+    let all = CloudFiles::new(settings, http, metadata, clock.clone(), random.clone());
+    Arc::new(runtime::files::DomainFiles::new(Arc::new(all), domain.name))
+}
+
+/// A container that was built without files keeps none.
+#[cfg(not(feature = "files"))]
+fn files(
+    _: &Environment,
+    _: &Domain,
+    _: &Arc<Http>,
+    _: &Arc<Metadata>,
+    _: (&Arc<dyn Clock>, &Arc<dyn Random>),
+) -> Arc<dyn Files> {
+    Arc::new(NoFiles("this program was built without files"))
 }
 
 /// `GET /health/live` and `GET /health/ready`, which depend on nothing: an

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    Changes, Conflict, Cursor, Document, Envelope, Error, Key, Keyring, Mail, Ports, Query, Random,
-    Record, Refusal, Result, Secret, Sender, Settings, Stored, Trace, Write,
+    Changes, Conflict, Cursor, Document, Envelope, Error, Files, Key, Keyring, Mail, Ports, Query,
+    Random, Record, Refusal, Result, Secret, Sender, Settings, Stored, Trace, Write,
     domain::Reply,
     idempotency::Keyed,
     problems::{ETAG_REQUIRED, INVALID_PAGE_TOKEN, STALE_ETAG},
@@ -192,6 +192,12 @@ impl<C> Context<C> {
     /// Asks another domain.
     pub async fn call<E: Endpoint>(&self, request: E) -> Result<E::Response> {
         crate::client::call(&*self.run.ports.client, &request, &self.run.trace).await
+    }
+
+    /// The domain's files, if it says that it needs any (`Need::Files`): links to
+    /// send them and to fetch them, and what is known of them.
+    pub fn files(&self) -> &dyn Files {
+        &*self.run.ports.files
     }
 
     /// What takes mail.

@@ -442,7 +442,7 @@ impl Domain {
             Box::pin(async move {
                 let event: E = serde_json::from_str(envelope.data.get())
                     .map_err(|source| anyhow::Error::new(Unreadable { kind: E::TYPE, source }))?;
-                let trace = Trace::continued(Some(&envelope.traceparent), &*ports.random);
+                let trace = Trace::going_on(Some(&envelope.traceparent), &*ports.random);
                 let attempt = |_| {
                     let cause = Cause {
                         function: function.clone(),

@@ -5,6 +5,7 @@
 //! itself. Who holds a link can do what it says until it expires, and no more:
 //! its method, name, type and size are part of the signature.
 
+mod folder;
 mod name;
 mod signing;
 
@@ -16,6 +17,7 @@ use futures_util::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    folder::{DomainFiles, NoFiles},
     name::{FileName, MediaType},
     signing::{Download, Link, Upload, header},
 };

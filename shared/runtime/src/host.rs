@@ -111,7 +111,7 @@ impl Host {
     pub async fn run_job(&self, job: &str) -> Result<()> {
         match self.function(job).map(|it| (it, &it.function.trigger)) {
             Some((served, Trigger::Schedule(schedule))) => {
-                let trace = Trace::continued(None, &*served.ports.random);
+                let trace = Trace::going_on(None, &*served.ports.random);
                 let result = (schedule.run)(served.ports.clone(), trace).await;
                 served.note(&result);
                 result

@@ -54,7 +54,7 @@ pub use ports::{
 };
 pub use rsa::RsaKey;
 pub use sender::Sender;
-pub use serve::{BODY_MOST, Front, Gate, internal_router, router, with_front};
+pub use serve::{AnsweredBy, BODY_MOST, Front, Gate, internal_router, router, with_front};
 pub use store::{
     Changes, Collection, Collections, Conflict, Cursor, Direction, Document, Field, Filter, Index,
     Key, Kind, Query, Record, Rows, Store, Stored, Unreachable, Version, Write, is_plain, time,

@@ -415,6 +415,7 @@ mod tests {
         Trace {
             trace_id: "4bf92f3577b34da6a3ce929d0e0e4736".to_owned(),
             span_id: "00f067aa0ba902b7".to_owned(),
+            parent_id: None,
             sampled: true,
         }
     }

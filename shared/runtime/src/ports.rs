@@ -11,13 +11,15 @@ use aws_lc_rs::{
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use contracts::Timestamp;
 
-use crate::{Bus, Client, Keyring, Mail, Store, mail::Providers, token::Verifier};
+use crate::{Bus, Client, Files, Keyring, Mail, Store, mail::Providers, token::Verifier};
 
-/// The outside world, as adapters. Each domain has its own store; the rest is shared.
+/// The outside world, as adapters. Each domain has its own store and files; the rest is shared.
 #[derive(Clone)]
 pub struct Ports {
     /// The documents of the domain.
     pub store: Arc<dyn Store>,
+    /// The files of the domain, if it says that it needs any.
+    pub files: Arc<dyn Files>,
     /// The way to the other domains.
     pub client: Arc<dyn Client>,
     /// What carries events.

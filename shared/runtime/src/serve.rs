@@ -127,9 +127,9 @@ pub fn with_front(router: Router, front: &Front) -> Router {
         .layer(axum::middleware::from_fn_with_state(front.clone(), pass))
 }
 
-/// Which function answered, for the log.
-#[derive(Clone)]
-struct AnsweredBy(Arc<str>);
+/// Which function answered, among an answer's extensions: for the log.
+#[derive(Clone, Debug)]
+pub struct AnsweredBy(pub Arc<str>);
 
 /// The problem that was answered, for the log.
 #[derive(Clone, Copy)]
@@ -379,8 +379,12 @@ fn limit_headers(headers: &mut HeaderMap, allowance: Allowance) {
 
 /// What every request goes through before it's routed, and every answer after.
 async fn pass(State(front): State<Front>, request: Request, next: Next) -> Response {
-    let traceparent = request.headers().get("traceparent").and_then(|it| it.to_str().ok());
-    let trace = Trace::continued(traceparent, &*front.ports.random);
+    // Whoever watches from outside may have begun this step already.
+    let begun = request.extensions().get::<Trace>().cloned();
+    let trace = begun.unwrap_or_else(|| {
+        let traceparent = request.headers().get("traceparent").and_then(|it| it.to_str().ok());
+        Trace::continued(traceparent, &*front.ports.random)
+    });
     trace.clone().within(pass_within(trace, request, next)).await
 }
 

@@ -9,15 +9,19 @@ use std::{
     time::Duration,
 };
 
-use axum::Router;
+use axum::{Router, body::Body};
 use contracts::{Endpoint, Event, Problem, Timestamp, identity::Role};
-use embedded::{FileKeyring, store::Database};
+use embedded::{FileKeyring, LocalFiles, store::Database};
+use http::header;
+use http_body_util::BodyExt as _;
 use runtime::{
-    Context, Domain, Envelope, Error, Front, Host, IdentityProvider, Keyring, Ports, Result,
-    Secret, Settings, System,
+    Bytes, Context, Domain, Envelope, Error, Files, Front, Host, IdentityProvider, Keyring, Need,
+    Ports, Random, Result, Secret, Settings, System,
+    files::{DomainFiles, Link, NoFiles},
     mail::{MailError, Message},
     token::{ACCESS_TOKEN_SECONDS, Claims, Verifier},
 };
+use tower::ServiceExt as _;
 
 use crate::{
     As,
@@ -83,16 +87,32 @@ impl App {
         let keyring: Arc<dyn Keyring> = Arc::new(keyring.expect("the test's key is one"));
         let (peers, mailbox) = (Arc::new(Peers::of(&domain)), Arc::<Mailbox>::default());
         let told = Arc::<Told>::default();
+        let random: Arc<dyn Random> = Arc::new(SeededRandom::of(1));
+        let secret = Arc::new(Secret::new(&[7; 32]));
+        let kept = LocalFiles::temporary(
+            Self::PUBLIC_URL,
+            secret.clone(),
+            clock.clone(),
+            Arc::new(SeededRandom::of(2)),
+        );
+        let kept = Arc::new(kept);
+        let links = kept.router();
+        let files: Arc<dyn Files> = if domain.needs.contains(&Need::Files) {
+            Arc::new(DomainFiles::new(kept, name))
+        } else {
+            Arc::new(NoFiles("the domain doesn't say that it needs files"))
+        };
         let ports = Arc::new(Ports {
             store: store.clone(),
+            files,
             client: peers.clone(),
             bus: told.clone(),
             mail: mailbox.clone(),
             clock: clock.clone(),
-            random: Arc::new(SeededRandom::of(1)),
+            random,
             verifier: Arc::new(Verifier::new(keyring.clone(), Self::PUBLIC_URL)),
             keyring,
-            secret: Arc::new(Secret::new(&[7; 32])),
+            secret,
             settings: Arc::new(Settings {
                 public_url: Self::PUBLIC_URL.to_owned(),
                 admin_email: Some(Self::ADMIN_EMAIL.to_owned()),
@@ -105,7 +125,7 @@ impl App {
         let beside = Arc::new(Ports { store: uncounted, ..Ports::clone(&ports) });
         let host = Host::new(vec![(domain, ports.clone())], None);
         let front = Front { limits: None, ports: ports.clone() };
-        let router = runtime::with_front(runtime::router(&host, &front), &front);
+        let router = runtime::with_front(runtime::router(&host, &front), &front).merge(links);
         let courier = Arc::new(Courier { host: host.clone(), failed: Mutex::default() });
         Self {
             domain: name,
@@ -311,6 +331,29 @@ impl App {
     /// counted among their commits and reads.
     pub fn context(&self) -> Context<System> {
         Context::of_platform(self.domain, &self.beside)
+    }
+
+    /// Sends a content to a link that a function has answered, as its client does.
+    /// Gives back the status.
+    pub async fn send_file(&self, link: &Link, content: impl Into<Bytes>) -> u16 {
+        let content: Bytes = content.into();
+        let mut request = http::Request::builder().method(link.method.as_str()).uri(&link.url);
+        for (name, value) in &link.headers {
+            request = request.header(name, value);
+        }
+        let request = request.header(header::CONTENT_LENGTH, content.len());
+        let request = request.body(Body::from(content)).expect("a link is HTTP");
+        let response = self.router().oneshot(request).await.expect("routers answer");
+        response.status().as_u16()
+    }
+
+    /// Fetches what a link leads to; nothing, if it's refused.
+    pub async fn fetch_file(&self, link: &Link) -> Option<Bytes> {
+        let request = http::Request::get(&link.url).body(Body::empty()).expect("a link is HTTP");
+        let response = self.router().oneshot(request).await.expect("routers answer");
+        let is_there = response.status().is_success();
+        let content = response.into_body().collect().await.expect("bodies end").to_bytes();
+        is_there.then_some(content)
     }
 
     /// How many commits the functions have made so far.

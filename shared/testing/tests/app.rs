@@ -2,7 +2,8 @@
 
 use contracts::{Event, Idempotency, Language};
 use runtime::{
-    Domain,
+    Domain, FileName, Need,
+    files::{Download, Link, MediaType, Upload},
     mail::{MailError, Message, Taken},
     prelude::*,
 };
@@ -294,4 +295,59 @@ async fn two_apps_are_alike() {
     let cup = json!({ "name": "cup" });
     let one = one.instructor("ines").post("/v1/things", &cup).await;
     assert_eq!(one.ok(), other.instructor("ines").post("/v1/things", &cup).await.ok());
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Illustrate {
+    id: String,
+}
+
+impl Endpoint for Illustrate {
+    const OPERATION: &'static str = "things.illustrate";
+    const ROUTE: Route = Route::get("/v1/things/{id}/picture");
+    const PROBLEMS: &'static [Problem] = &[runtime::files::INVALID_FILE];
+    type Response = Vec<Link>;
+}
+
+/// Links to send a picture and to fetch it.
+async fn illustrate(cx: Context<Anyone>, request: Illustrate) -> Result<Vec<Link>> {
+    let name = FileName::parse(format!("pictures/{}", request.id))?;
+    let upload = Upload::new(name.clone(), MediaType::parse("image/png")?, 1..=4_000_000, 60)?;
+    let download = Download::new(name, 60)?;
+    Ok(vec![cx.files().upload_link(&upload).await?, cx.files().download_link(&download).await?])
+}
+
+fn pictures() -> Domain {
+    Domain::new("things").needs(Need::Files).operation(illustrate)
+}
+
+fn without_need() -> Domain {
+    Domain::new("things").operation(illustrate)
+}
+
+#[tokio::test]
+async fn a_function_gives_links_to_files_of_its_domain() {
+    let app = App::of(pictures);
+    let answer = app.anyone().get("/v1/things/a/picture").await.ok();
+    let [upload, download]: [Link; 2] = serde_json::from_value(answer).unwrap();
+    assert!(upload.url.contains("/local/files/things/pictures/a?"), "{}", upload.url);
+    assert_eq!(app.fetch_file(&download).await, None);
+    // Larger than any request may be.
+    let picture = vec![7; 3_000_000];
+    assert_eq!(app.send_file(&upload, picture.clone()).await, 200);
+    assert_eq!(app.fetch_file(&download).await.unwrap(), picture);
+    let files = &app.ports().files;
+    let info = files.info(&FileName::parse("pictures/a").unwrap()).await.unwrap();
+    assert_eq!((info.name.as_str(), info.size), ("pictures/a", 3_000_000));
+    assert_eq!(files.list("pictures/", 10, None).await.unwrap().items, [info]);
+    app.advance_seconds(61);
+    assert_eq!(app.fetch_file(&download).await, None);
+    assert_eq!(app.send_file(&upload, picture).await, 403);
+}
+
+#[tokio::test]
+async fn a_domain_that_does_not_say_so_has_no_files() {
+    let app = App::of(without_need);
+    app.anyone().get("/v1/things/a/picture").await.is(runtime::problems::UNAVAILABLE);
 }

@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use contracts::Page;
 use futures_util::StreamExt as _;
 use runtime::{
-    Clock, FileError, FileInfo, FileName, Files, Random, Secret,
+    Clock, FileError, FileInfo, FileName, Files, Random, Secret, SystemRandom,
     files::{Content, Download, Generation, Link, NewFile, Upload},
 };
 use tokio::sync::OnceCell;
@@ -62,10 +62,17 @@ impl LocalFiles {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Self {
-        let folder = std::env::temp_dir().join(format!("aula-files-{}", random.id()));
+        // Whatever the randomness is that it's given: two that begin alike aren't one.
+        let name: &dyn Random = &SystemRandom;
+        let folder = std::env::temp_dir().join(format!("aula-files-{}", name.id()));
         let mut files = Self::open(&folder, public_url, secret, clock, random);
         files.is_temporary = true;
         files
+    }
+
+    /// Where they are.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
     }
 
     /// The folder, without what a crash has left in it.

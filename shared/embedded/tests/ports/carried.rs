@@ -8,6 +8,7 @@ use embedded::{Inbox, LocalBus, LocalClient, store::Database};
 use runtime::{
     Host, Ports, Random, Secret,
     conformance::bus::{self as must, Carried, letters},
+    files::NoFiles,
     token::Verifier,
 };
 use testing::{SeededRandom, StandingClock};
@@ -31,6 +32,7 @@ impl Local {
         let local = database.domain("local", Inbox::COLLECTIONS).unwrap();
         let bus = Arc::new(LocalBus::new(events, clock.clone(), random.clone()));
         let ports = Arc::new(Ports {
+            files: Arc::new(NoFiles("none here")),
             store: store.clone(),
             client: Arc::new(LocalClient::new(random.clone())),
             bus: bus.clone(),

@@ -2,8 +2,14 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use embedded::{Options, Platform};
-use runtime::mail::{Message, Taken};
+use runtime::{
+    FileName, Need,
+    files::{Download, MediaType, Upload},
+    mail::{Message, Taken},
+};
+use tower::ServiceExt as _;
 
 use crate::things::{Act, Beside, Folder, TokioClock, domains, keyring, settings};
 
@@ -97,4 +103,42 @@ async fn nonsense_for_a_mail_server_is_refused_at_the_start() {
         ..Options::new(settings())
     };
     assert!(Platform::start(options, domains()).is_err());
+}
+
+#[tokio::test]
+async fn files_are_in_the_folder_for_domains_that_need_them() {
+    let folder = Folder::new();
+    let options = || Options {
+        folder: Some(folder.to_path_buf()),
+        keyring: Some(keyring()),
+        ..Options::new(settings())
+    };
+    let needing = || {
+        let mut domains = domains();
+        domains[0].needs.push(Need::Files);
+        domains
+    };
+    let platform = Platform::start(options(), needing()).unwrap();
+    let name = || FileName::parse("a/b").unwrap();
+    let plain = MediaType::parse("text/plain").unwrap();
+    let upload = Upload::new(name(), plain, 1..=10, 60).unwrap();
+    let link = platform.ports("things").unwrap().files.upload_link(&upload).await.unwrap();
+    let mut request = http::Request::put(&link.url);
+    for (name, value) in &link.headers {
+        request = request.header(name, value);
+    }
+    let request = request.body(Body::from("one")).unwrap();
+    let answer = platform.files_router().oneshot(request).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let others = &platform.ports("people").unwrap().files;
+    assert!(others.info(&name()).await.is_err(), "the other domain needs none");
+    platform.shutdown().await.unwrap();
+    drop(platform);
+
+    let platform = Platform::start(options(), needing()).unwrap();
+    let files = &platform.ports("things").unwrap().files;
+    assert_eq!(files.info(&name()).await.unwrap().size, 3);
+    let link = files.download_link(&Download::new(name(), 60).unwrap()).await.unwrap();
+    assert!(link.url.starts_with("https://aula.example/local/files/things/a/b?"), "{}", link.url);
+    platform.shutdown().await.unwrap();
 }

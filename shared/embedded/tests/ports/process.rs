@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use embedded::{DeadLetter, Inbox, LocalBus, LocalClient, store::Database};
-use runtime::{Clock, Host, Ports, Random, Secret, Store, token::Verifier};
+use runtime::{Clock, Host, Ports, Random, Secret, Store, files::NoFiles, token::Verifier};
 use testing::SeededRandom;
 
 use crate::things::{Beside, domains, keyring, settings};
@@ -44,6 +44,7 @@ impl Process {
         let random: Arc<dyn Random> = Arc::new(SeededRandom::of(seed));
         let bus = Arc::new(LocalBus::new(disk.bus.clone(), clock.clone(), random.clone()));
         let ports = Ports {
+            files: Arc::new(NoFiles("none here")),
             store: disk.things.clone(),
             client: Arc::new(LocalClient::new(random.clone())),
             bus: bus.clone(),

@@ -19,7 +19,11 @@ use super::{
     message::{Names, attributes},
     rest::Rest,
 };
-use crate::{Http, identity::Metadata};
+use crate::{
+    Http,
+    identity::Metadata,
+    spans::{Attribute, Kind, Spans},
+};
 
 /// How long events may take to be published within a request; then it's
 /// answered, and they wait for the relay.
@@ -38,6 +42,7 @@ pub struct PubSubBus {
     names: Names,
     rest: Rest,
     store: Arc<dyn Store>,
+    spans: Option<Arc<Spans>>,
 }
 
 #[derive(Serialize)]
@@ -79,7 +84,22 @@ impl PubSubBus {
         metadata: Arc<Metadata>,
         store: Arc<dyn Store>,
     ) -> Self {
-        Self { names, rest: Rest::of_container(emulator, http, metadata), store }
+        Self { names, rest: Rest::of_container(emulator, http, metadata), store, spans: None }
+    }
+
+    /// The same, where what is published is a step of the trace.
+    #[must_use]
+    pub(crate) fn watched_by(self, spans: Option<Arc<Spans>>) -> Self {
+        Self { spans, ..self }
+    }
+
+    async fn publish_unwatched(&self, events: &[Envelope]) -> anyhow::Result<()> {
+        let mut kinds = BTreeMap::<&str, Vec<&Envelope>>::new();
+        for event in events {
+            kinds.entry(&event.kind).or_default().push(event);
+        }
+        let publishing = kinds.into_iter().map(|(kind, events)| self.publish_all(kind, events));
+        try_join_all(publishing).await.map(drop)
     }
 
     /// Publishes events of one type.
@@ -157,12 +177,17 @@ impl Bus for PubSubBus {
     }
 
     async fn publish(&self, events: &[Envelope]) -> anyhow::Result<()> {
-        let mut kinds = BTreeMap::<&str, Vec<&Envelope>>::new();
-        for event in events {
-            kinds.entry(&event.kind).or_default().push(event);
-        }
-        let publishing = kinds.into_iter().map(|(kind, events)| self.publish_all(kind, events));
-        try_join_all(publishing).await.map(drop)
+        let below = self.spans.as_ref().and_then(|spans| Some((spans, spans.below()?)));
+        let Some((spans, trace)) = below else { return self.publish_unwatched(events).await };
+        let began = spans.begin();
+        let published = self.publish_unwatched(events).await;
+        let attributes = vec![
+            Attribute::new("messaging.system", "gcp_pubsub"),
+            Attribute::new("messaging.operation.type", "send"),
+            Attribute::new("messaging.batch.message_count", events.len()),
+        ];
+        spans.end(&began, &trace, ("publish", Kind::Producer), attributes, published.is_ok());
+        published
     }
 }
 

@@ -2,16 +2,14 @@
 //! and what becomes of those that nobody can take.
 
 mod bus;
+#[cfg(feature = "tools")]
 mod dead_letters;
 mod layout;
 mod message;
 mod push;
 mod rest;
 
-pub use self::{
-    bus::PubSubBus,
-    dead_letters::{DeadLetter, DeadLetters, parked_event},
-    layout::lay_out,
-    message::Names,
-};
+#[cfg(feature = "tools")]
+pub use self::dead_letters::{DeadLetter, DeadLetters, parked_event};
+pub use self::{bus::PubSubBus, layout::lay_out, message::Names};
 pub(crate) use push::{Receiver, router};

@@ -25,6 +25,7 @@ use runtime::{
 use tokio::time::timeout;
 
 use super::message::{Pushed, wrapped};
+use crate::spans::{self, Attribute, Kind, Spans};
 
 /// How long a subscriber may take: the subscription waits for a minute.
 const TAKEN_WITHIN: Duration = Duration::from_secs(55);
@@ -42,6 +43,8 @@ pub(crate) struct Receiver {
     pub subscriptions: Arc<dyn Gate>,
     /// Which scheduler's calls are taken.
     pub scheduler: Arc<dyn Gate>,
+    /// What takes spans, if anything does.
+    pub spans: Option<Arc<Spans>>,
 }
 
 /// `POST /events/{function}` and `POST /jobs/{function}`.
@@ -79,13 +82,21 @@ async fn event(
     };
     let pushed = Pushed::read(&parts.headers, &body);
     let trace = Trace::continued(pushed.traceparent.as_deref(), &*served.ports.random);
+    let mut known = vec![
+        Attribute::new("messaging.system", "gcp_pubsub"),
+        Attribute::new("messaging.operation.type", "process"),
+        Attribute::new("messaging.destination.name", kind),
+    ];
+    if let Ok(event) = &pushed.event {
+        known.push(Attribute::new("messaging.message.id", &*event.id));
+    }
     let take = async {
         let arrived = || wrapped(&parts.headers, &body);
         let status = receiver.take(served, kind, pushed, arrived).await;
         tell("events", &function, status, began);
         status
     };
-    trace.within(take).await
+    receiver.step(trace, (&function, Kind::Consumer), known, take).await
 }
 
 /// Lets in whom the gate admits. Where that can't be said, they may come again.
@@ -134,10 +145,30 @@ async fn job(
         tell("jobs", &function, status, began);
         status
     };
-    trace.within(run).await
+    receiver.step(trace, (&function, Kind::Server), Vec::new(), run).await
 }
 
 impl Receiver {
+    /// Runs a step of a trace; its span is sent before it's answered.
+    async fn step(
+        &self,
+        trace: Trace,
+        what: (&str, Kind),
+        known: Vec<Attribute>,
+        run: impl Future<Output = StatusCode>,
+    ) -> StatusCode {
+        let Some(spans) = &self.spans else { return trace.within(run).await };
+        let trace = spans::kept(trace);
+        if !trace.sampled {
+            return trace.within(run).await;
+        }
+        let began = spans.begin();
+        let status = trace.clone().within(run).await;
+        spans.end(&began, &trace, what, known, status.is_success());
+        spans.flush().await;
+        status
+    }
+
     fn subscriber(&self, function: &str) -> Option<(&Served, &'static str)> {
         let served = self.host.function(function)?;
         match &served.function.trigger {

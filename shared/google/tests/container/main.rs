@@ -8,3 +8,4 @@ mod log;
 mod peers;
 mod push;
 mod serving;
+mod spans;

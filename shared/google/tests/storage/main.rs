@@ -1,6 +1,7 @@
 //! Files in Cloud Storage keep the rules of all files, on a stand-in that
 //! checks signatures.
 
+mod container;
 mod fake;
 mod faults;
 mod links;

@@ -73,6 +73,11 @@ impl Upload {
         &self.name
     }
 
+    /// The same, under another name.
+    pub(super) fn renamed(self, name: FileName) -> Self {
+        Self { name, ..self }
+    }
+
     /// For how many seconds the link is good.
     pub const fn seconds(&self) -> u32 {
         self.seconds
@@ -115,6 +120,11 @@ impl Download {
         let (generation, saved_as, media_type) = Default::default();
         let seconds = lasting(seconds)?;
         Ok(Self { name, generation, saved_as, media_type, seconds })
+    }
+
+    /// The same, under another name.
+    pub(super) fn renamed(self, name: FileName) -> Self {
+        Self { name, ..self }
     }
 
     /// Only this generation of it.

@@ -11,7 +11,7 @@ use std::{
 };
 
 use contracts::{Endpoint, Problem, Timestamp};
-use runtime::{Host, Ports};
+use runtime::{Host, Ports, files::NoFiles};
 use tokio::sync::oneshot;
 
 use super::{
@@ -288,6 +288,7 @@ impl World {
         let Given { keyring, verifier, secret, settings } = Given::ports();
         Ports {
             store: simulated.clone(),
+            files: Arc::new(NoFiles("no files are simulated")),
             client: simulated.clone(),
             bus: simulated.clone(),
             mail: simulated.clone(),
