@@ -56,6 +56,22 @@ fn every_domain_is_served_by_the_gateway() {
     }
 }
 
+#[test]
+fn a_domain_that_needs_files_is_built_with_them() {
+    let metadata = metadata();
+    let packages = metadata["packages"].as_array().expect("cargo tells the packages");
+    for domain in gateway::domains() {
+        let package = packages.iter().find(|it| text(it, "name") == domain.name);
+        let asked = package.expect("a domain is a package")["features"]["cloud"].clone();
+        let asked: Vec<String> = serde_json::from_value(asked).expect("its container's features");
+        let (needs, has) = (
+            domain.needs.contains(&runtime::Need::Files),
+            asked.iter().any(|it| it == "google/files"),
+        );
+        assert_eq!(needs, has, "{}: `cloud` has to ask for google/files", domain.name);
+    }
+}
+
 fn metadata() -> Value {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
