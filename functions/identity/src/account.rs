@@ -28,6 +28,11 @@ impl Address {
         email.key("account")
     }
 
+    /// The address, if someone has an account with it.
+    pub async fn find<C>(cx: &Context<C>, email: &Email) -> Result<Option<Stored<Self>>> {
+        cx.get(&Self::key_of(email)).await
+    }
+
     /// The address of a person.
     pub fn of(person: &Person) -> Self {
         Self { id: Self::key_of(&person.email), user_id: person.id.clone() }
@@ -53,9 +58,9 @@ impl Document for Credentials {
 }
 
 impl Credentials {
-    /// A new person's.
-    pub fn new(user_id: UserId, password: Hashed, now: Timestamp) -> Self {
-        Self { user_id, password: Some(password), changed_at: now }
+    /// A new person's; without a password, if they sign in otherwise.
+    pub fn new(user_id: UserId, password: Option<Hashed>, now: Timestamp) -> Self {
+        Self { user_id, password, changed_at: now }
     }
 
     /// The password, if there's one.
@@ -89,7 +94,7 @@ pub struct Account {
 }
 
 /// Read in place of a person whom there isn't, so that it takes as long.
-const NOBODY: &str = "nobody";
+pub const NOBODY: &str = "nobody";
 
 impl Account {
     /// The account with this address.

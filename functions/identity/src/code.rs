@@ -24,6 +24,38 @@ const GUESSES: u8 = 5;
 const MAILS_AT_ONCE: i64 = 10;
 const MINUTES_A_MAIL: i64 = 3;
 
+/// What a one-time code is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "CodePurpose")]
+pub enum Purpose {
+    /// To show that an address is one's own.
+    VerifyEmail,
+    /// To choose a new password.
+    ResetPassword,
+    /// To move one's account to another address.
+    ChangeEmail,
+}
+
+impl Purpose {
+    /// What the others are told of it.
+    pub const fn told(self) -> CodePurpose {
+        match self {
+            // It shows that the new address is one's own, too.
+            Self::VerifyEmail | Self::ChangeEmail => CodePurpose::VerifyEmail,
+            Self::ResetPassword => CodePurpose::ResetPassword,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::VerifyEmail => "verify_email",
+            Self::ResetPassword => "reset_password",
+            Self::ChangeEmail => "change_email",
+        }
+    }
+}
+
 /// The code of an address for a purpose: there's one at a time, and room for it
 /// is there whether or not the address has an account.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -33,6 +65,9 @@ pub struct Code {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     mailed: Option<String>,
     guesses_left: u8,
+    /// Whose account it moves to the address, if it's for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mover: Option<UserId>,
     expires_at: Timestamp,
     /// When the address will be as if it had never been written to (the
     /// "theoretical arrival time" of the generic cell rate algorithm).
@@ -50,21 +85,22 @@ impl Document for Code {
 
 impl Code {
     /// The code of an address, as it's kept or with nothing in it yet.
-    pub async fn of<C>(
-        cx: &Context<C>,
-        email: &Email,
-        purpose: CodePurpose,
-    ) -> Result<Stored<Self>> {
-        let id = email.key(match purpose {
-            CodePurpose::VerifyEmail => "verify_email",
-            CodePurpose::ResetPassword => "reset_password",
-        });
+    pub async fn of<C>(cx: &Context<C>, email: &Email, purpose: Purpose) -> Result<Stored<Self>> {
+        let id = email.key(purpose.name());
         let found = cx.get::<Self>(&id).await?;
         Ok(found.unwrap_or_else(|| Stored::new(Self::none(id, cx.now))))
     }
 
     const fn none(id: String, now: Timestamp) -> Self {
-        Self { id, mailed: None, guesses_left: 0, expires_at: now, quiet_at: now, forget_at: now }
+        Self {
+            id,
+            mailed: None,
+            guesses_left: 0,
+            mover: None,
+            expires_at: now,
+            quiet_at: now,
+            forget_at: now,
+        }
     }
 
     /// Takes a new code in place of the old one. Gives its id back, with which

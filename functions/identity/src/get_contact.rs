@@ -6,8 +6,8 @@ use runtime::prelude::*;
 use crate::person::Person;
 
 pub async fn run(cx: Context<System>, request: GetContact) -> Result<Contact> {
-    let person = cx.get::<Person>(request.user_id.as_str()).await?.ok_or(USER_NOT_FOUND)?;
-    Ok(person.contact())
+    let person = cx.get::<Person>(request.user_id.as_str()).await?;
+    Ok(person.filter(|it| !it.is_closed()).ok_or(USER_NOT_FOUND)?.contact())
 }
 
 #[cfg(test)]

@@ -24,8 +24,10 @@ impl Endpoint for GetUser {
 
 pub async fn run(cx: Context<User>, request: GetUser) -> Result<Profile> {
     let user_id = cx.caller.resolve(&request.user_id)?;
-    let person = cx.get::<Person>(user_id.as_str()).await?.ok_or(USER_NOT_FOUND)?;
-    Ok(person.profile())
+    let person = cx.get::<Person>(user_id.as_str()).await?;
+    // Who has closed their account is gone, until it's erased; admins see that it isn't yet.
+    let person = person.filter(|it| !it.is_closed() || cx.caller.is_admin());
+    Ok(person.ok_or(USER_NOT_FOUND)?.profile())
 }
 
 #[cfg(test)]
@@ -53,6 +55,7 @@ mod tests {
             "roles": ["student"],
             "requested_roles": [],
             "state": "active",
+            "factors": [],
             "enrollments_url": format!("/v1/enrollments?user_id={ada}"),
             "created_at": app.now(),
             "updated_at": app.now(),

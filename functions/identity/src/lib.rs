@@ -11,30 +11,51 @@
 //! answer, its status and its time are the same for every address.
 
 mod account;
+mod add_factor;
 mod code;
+mod delete_user;
+mod device;
 mod email;
 mod end_session;
 mod ending;
+mod erase;
+mod export_user;
+mod factor;
+mod fresh;
 mod get_contact;
 mod get_jwks;
 mod get_openid_configuration;
 mod get_user;
+mod guesses;
+mod identity_link;
 mod list_sessions;
+mod list_users;
+mod opening;
 pub mod password;
+mod pending;
 mod person;
 mod redeem_code;
 mod refresh_session;
 mod register;
+mod remove_factor;
 mod request_code;
 mod session;
 mod sign_in;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod totp;
 mod update_user;
+mod verify_factor;
 
-use contracts::identity::{
-    CodeDeclined, CodeRequested, ContactChanged, PasswordChanged, RegistrationRepeated,
+use contracts::{
+    courses, enrollments,
+    identity::{
+        AccountClosed, CodeDeclined, CodeRequested, ContactChanged, DataExported, DeviceAdded,
+        EmailChangeRequested, EmailChanged, Erased, FactorAdded, FactorRemoved, PasswordChanged,
+        RecoveryCodeUsed, RegistrationRepeated,
+    },
+    notifications,
 };
 use runtime::{Domain, Need};
 
@@ -46,22 +67,46 @@ pub fn domain() -> Domain {
         .collection::<account::Credentials>()
         .collection::<code::Code>()
         .collection::<session::Session>()
+        .collection::<device::Devices>()
+        .collection::<factor::Factors>()
+        .collection::<pending::Pending>()
+        .collection::<guesses::Guesses>()
+        .collection::<identity_link::IdentityLink>()
         .event::<CodeRequested>()
         .event::<CodeDeclined>()
         .event::<RegistrationRepeated>()
         .event::<ContactChanged>()
         .event::<PasswordChanged>()
+        .event::<EmailChangeRequested>()
+        .event::<EmailChanged>()
+        .event::<DeviceAdded>()
+        .event::<FactorAdded>()
+        .event::<FactorRemoved>()
+        .event::<RecoveryCodeUsed>()
+        .event::<DataExported>()
+        .event::<AccountClosed>()
+        .event::<Erased>()
+        .calls::<courses::GetPersonalData>()
+        .calls::<enrollments::GetPersonalData>()
+        .calls::<notifications::GetPersonalData>()
         .needs(Need::Signing)
         .operation(register::run)
         .operation(get_user::run)
+        .operation(list_users::run)
         .operation(update_user::run)
+        .operation(delete_user::run)
+        .operation(export_user::run)
         .operation(request_code::run)
         .operation(redeem_code::run)
         .operation(sign_in::run)
         .operation(refresh_session::run)
         .operation(list_sessions::run)
         .operation(end_session::run)
+        .operation(add_factor::run)
+        .operation(verify_factor::run)
+        .operation(remove_factor::run)
         .operation(get_jwks::run)
         .operation(get_openid_configuration::run)
         .operation(get_contact::run)
+        .job(erase::run)
 }

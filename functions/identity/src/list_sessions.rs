@@ -33,7 +33,8 @@ impl Endpoint for ListSessions {
 
 pub async fn run(cx: Context<User>, request: ListSessions) -> Result<Page<ListedSession>> {
     let user_id = cx.caller.resolve(&request.user_id)?;
-    let person = cx.get::<Person>(user_id.as_str()).await?.ok_or(USER_NOT_FOUND)?;
+    let person = cx.get::<Person>(user_id.as_str()).await?;
+    let person = person.filter(|it| !it.is_closed()).ok_or(USER_NOT_FOUND)?;
     let (query, token) = (Session::of(&person), request.page_token.as_deref());
     let page = cx.page::<Session>(query, request.page_size, token).await?;
 

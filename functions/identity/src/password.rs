@@ -5,6 +5,7 @@
 //! workers with memory of their own, never on the threads that serve
 //! requests.
 
+mod common;
 mod hashed;
 mod workers;
 
@@ -20,7 +21,10 @@ use hashed::{SALT_LENGTH, STANDARD};
 pub use workers::median_micros;
 use workers::workers;
 
-/// A new password: long enough, with no rule of what must stand in it.
+use crate::email::Email;
+
+/// A new password: long enough, and none that is guessed first; there is no
+/// rule of what must stand in it.
 pub(crate) type NewPassword = Password<12>;
 
 /// A password that someone claims is theirs: whatever they type may be tried.
@@ -55,8 +59,19 @@ impl<const LEAST: usize> Password<LEAST> {
             length if length > LONGEST => {
                 Err(format!("too-long: at most {LONGEST} characters, and there are {length}"))
             }
+            // What is tried for a sign-in may be anything.
+            _ if LEAST > 1 && common::is_common(&password) => {
+                Err("too-common: it's among the first that anyone would guess".to_owned())
+            }
             _ => Ok(Self(password)),
         }
+    }
+
+    /// Whether the address it's for stands in it, or the part before the `@`.
+    pub(crate) fn tells(&self, email: &Email) -> bool {
+        let folded = self.0.to_lowercase();
+        let local = email.as_str().split(['@', '+']).next().unwrap_or_default();
+        folded.contains(email.as_str()) || (local.len() >= 4 && folded.contains(local))
     }
 
     /// Hashes it, with a salt of its own.
@@ -147,10 +162,27 @@ mod tests {
         assert_eq!(reason(""), "empty");
         assert_eq!(reason("eleven char"), "too-short");
         assert!(NewPassword::new("twelve chars").is_ok());
-        assert!(NewPassword::new(&"é".repeat(128)).is_ok());
+        let long: String = ('α'..='ω').cycle().take(128).map(|it| it.to_string()).collect();
+        assert!(NewPassword::new(&long).is_ok());
         assert_eq!(reason(&"x".repeat(129)), "too-long");
         assert_eq!(reason("line\nfeed and more"), "invalid-characters");
         assert_eq!(reason("a zero\0 byte, hidden"), "invalid-characters");
+    }
+
+    #[test]
+    fn a_new_password_is_none_of_the_first_that_are_guessed() {
+        assert_eq!(reason("Password1234"), "too-common");
+        assert!(ClaimedPassword::new("Password1234").is_ok(), "an old one may be so");
+    }
+
+    #[test]
+    fn a_password_that_has_its_address_in_it_tells_it() {
+        let email = Email::new("grace.hopper+aula@example.org").unwrap();
+        let tells = |text: &str| claimed(text).tells(&email);
+        assert!(tells("I am Grace.Hopper!") && tells("grace.hopper+aula@example.org"));
+        assert!(!tells("grace under pressure"));
+        let short = Email::new("ada@example.org").unwrap();
+        assert!(!claimed("canada is large").tells(&short));
     }
 
     #[test]

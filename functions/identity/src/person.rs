@@ -6,7 +6,7 @@ use contracts::{
 };
 use runtime::prelude::*;
 
-use crate::email::Email;
+use crate::{email::Email, factor::ListedFactor};
 
 /// Someone may only change themselves so far.
 pub const OWN_ACCESS: Problem = Problem::conflict(
@@ -35,7 +35,12 @@ pub enum State {
     Active,
     /// Can't sign in, by an admin's decision.
     Disabled,
+    /// Closed for good: can't sign in, and is erased after 30 days.
+    Closed,
 }
+
+/// How long an account that was closed can be opened again, before it's erased.
+const CLOSED_DAYS: i64 = 30;
 
 /// A person, as they are kept.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -53,6 +58,15 @@ pub struct Person {
     /// Sessions of an earlier generation are over, those included that a
     /// sign-in was just opening when all were ended.
     pub generation: u64,
+    /// What they show besides their password when they sign in.
+    #[serde(default)]
+    pub factors: Vec<ListedFactor>,
+    /// When everything of them is erased; only there if they are closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erase_at: Option<Timestamp>,
+    /// What they were when they were closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed_from: Option<State>,
     pub revision: u64,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
@@ -60,6 +74,18 @@ pub struct Person {
 
 impl Document for Person {
     const COLLECTION: &'static str = "users";
+    const INDEXES: &'static [Index] = &[
+        Index::descending("created_at"),
+        Index::descending("created_at").equals(&["state"]),
+        Index::descending("created_at").containing("roles"),
+        Index::descending("created_at").equals(&["state"]).containing("roles"),
+        Index::ascending("email"),
+        Index::ascending("email").equals(&["state"]),
+        Index::ascending("email").containing("roles"),
+        Index::ascending("email").equals(&["state"]).containing("roles"),
+        // Only those who are closed have it.
+        Index::ascending("erase_at"),
+    ];
     fn key(&self) -> String {
         self.id.to_string()
     }
@@ -86,6 +112,9 @@ impl Person {
             requested_roles: Vec::new(),
             state: State::Unverified,
             generation: 1,
+            factors: Vec::new(),
+            erase_at: None,
+            closed_from: None,
             revision: 1,
             created_at: now,
             updated_at: now,
@@ -95,6 +124,43 @@ impl Person {
     /// Whether they can sign in.
     pub fn is_active(&self) -> bool {
         self.state == State::Active
+    }
+
+    /// Whether they have gone: nobody finds them any more.
+    pub fn is_closed(&self) -> bool {
+        self.state == State::Closed
+    }
+
+    /// Whether a code may be mailed to them, and redeemed.
+    pub fn may_have_codes(&self) -> bool {
+        matches!(self.state, State::Unverified | State::Active)
+    }
+
+    /// Closes the account: from now on nobody signs in with it, and after 30
+    /// days it's erased. Says whether that is news.
+    pub fn close(&mut self, now: Timestamp) -> bool {
+        if self.is_closed() {
+            return false;
+        }
+        self.closed_from = Some(self.state);
+        self.state = State::Closed;
+        self.erase_at = Some(now.plus_minutes(CLOSED_DAYS * 24 * 60));
+        self.end_sessions();
+        self.changed(now);
+        true
+    }
+
+    /// Moves to another address, which they have shown to be theirs. Gives the old one back.
+    pub fn move_to(&mut self, email: Email, now: Timestamp) -> Email {
+        let old = std::mem::replace(&mut self.email, email);
+        self.changed(now);
+        old
+    }
+
+    /// Takes what they show besides their password from now on.
+    pub fn show(&mut self, factors: Vec<ListedFactor>, now: Timestamp) {
+        self.factors = factors;
+        self.changed(now);
     }
 
     /// They have shown that the address is theirs, which the operator may have
@@ -134,14 +200,16 @@ impl Person {
     }
 
     /// An admin lets them in or shuts them out; whoever is out has no sessions.
+    /// Who was closed and not yet erased is open again.
     pub fn enter(&mut self, state: State, by: &UserId, now: Timestamp) -> Result<()> {
-        if self.state == State::Unverified {
+        if self.closed_from.unwrap_or(self.state) == State::Unverified {
             return Err(NOT_VERIFIED.into());
         }
         if *by == self.id && state == State::Disabled {
             return Err(OWN_ACCESS.into());
         }
         self.state = state;
+        (self.erase_at, self.closed_from) = (None, None);
         if state == State::Disabled {
             self.end_sessions();
         }
@@ -187,6 +255,8 @@ impl Person {
             roles: self.roles.clone(),
             requested_roles: self.requested_roles.clone(),
             state: self.state,
+            factors: self.factors.clone(),
+            erase_at: self.erase_at,
             enrollments_url: format!("/v1/enrollments?user_id={}", self.id),
             created_at: self.created_at,
             updated_at: self.updated_at,
@@ -223,6 +293,11 @@ pub struct Profile {
     requested_roles: Vec<Role>,
     /// Whether they can sign in.
     state: State,
+    /// What they show besides their password when they sign in.
+    factors: Vec<ListedFactor>,
+    /// When everything of them is erased, if the account is closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    erase_at: Option<Timestamp>,
     /// Where their course history is.
     enrollments_url: String,
     /// When they registered.
@@ -315,6 +390,25 @@ mod tests {
         for state in [State::Active, State::Disabled] {
             assert_eq!(refused(person.enter(state, &"root".into(), NOW)), NOT_VERIFIED);
         }
+    }
+
+    #[test]
+    fn a_closed_account_is_erased_after_thirty_days_unless_an_admin_opens_it_again() {
+        let mut person = person();
+        person.verify(None, NOW);
+        assert!(person.close(NOW) && !person.close(NOW));
+        assert!(!person.is_active() && !person.may_have_codes());
+        assert_eq!(person.erase_at, Some(NOW.plus_minutes(30 * 24 * 60)));
+        person.enter(State::Active, &"root".into(), NOW).unwrap();
+        assert!(person.is_active() && person.erase_at.is_none());
+    }
+
+    #[test]
+    fn closing_verifies_nobody() {
+        let mut person = person();
+        person.close(NOW);
+        assert!(!person.verify(None, NOW));
+        assert_eq!(refused(person.enter(State::Active, &"root".into(), NOW)), NOT_VERIFIED);
     }
 
     #[test]

@@ -1,22 +1,23 @@
 //! `POST /v1/codes/redeem`
 
-use contracts::identity::{CodePurpose, ContactChanged, PasswordChanged};
-use runtime::prelude::*;
+use contracts::identity::{ContactChanged, EmailChanged, PasswordChanged};
+use runtime::{prelude::*, problems::UNAUTHENTICATED};
 
 use crate::{
-    account::Account,
-    code::{Code, INVALID_CODE},
+    account::{Account, Address},
+    code::{Code, INVALID_CODE, Purpose},
     email::Email,
     ending::end_all,
     password::NewPassword,
-    person::State,
+    person::Person,
 };
 
 /// Redeem a one-time code.
 ///
 /// `verify_email` shows that the address is yours, so that you can sign in.
 /// `reset_password` sets a new password, ends all your sessions, and shows that
-/// the address is yours, too. A code that is wrong, too old, used, guessed at
+/// the address is yours, too. `change_email` moves your account to the address;
+/// sign in with it from then on. A code that is wrong, too old, used, guessed at
 /// too often or never sent gets the same refusal.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -24,10 +25,10 @@ pub struct RedeemCode {
     /// The address that the code was mailed to.
     email: Email,
     /// What the code is for.
-    purpose: CodePurpose,
+    purpose: Purpose,
     /// The 8 digits. Spaces and hyphens between them don't matter.
     code: Line<1, 32>,
-    /// The new password, 12 to 128 characters; for `reset_password` only, which requires it.
+    /// The new password, 12 to 128 characters, none that is guessed first; for `reset_password` only, which requires it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     password: Option<NewPassword>,
 }
@@ -48,6 +49,8 @@ enum Outcome {
     EmailVerified,
     /// The new password is yours; you can sign in.
     PasswordChanged,
+    /// The account is at the new address.
+    EmailChanged,
 }
 
 impl Endpoint for RedeemCode {
@@ -61,18 +64,21 @@ impl Endpoint for RedeemCode {
 pub async fn run(cx: Context<Anyone>, request: RedeemCode) -> Result<Redeemed> {
     // Before the code is looked at: a password that isn't taken costs no guess.
     let task = request.task()?;
+    if matches!(task, Task::Move) {
+        return change_email(cx, &request).await;
+    }
     let account = Account::with(&cx, &request.email).await?;
     let mut code = Code::of(&cx, &request.email, request.purpose).await?;
 
     let right = code.redeem(&request.digits(), cx.secret(), cx.now);
-    let account = account.filter(|it| right && it.person.state != State::Disabled);
+    let account = account.filter(|it| right && it.person.may_have_codes());
     let Some(account) = account else {
         // The guess is counted before it's answered, whatever becomes of the answer.
         cx.commit_part(Changes::new().save(&code)).await?;
         return Err(refusal().into());
     };
     let (changes, status) = match task {
-        Task::Verify => (verify(&cx, account), Outcome::EmailVerified),
+        Task::Verify | Task::Move => (verify(&cx, account), Outcome::EmailVerified),
         Task::Reset(password) => (reset(&cx, account, password).await?, Outcome::PasswordChanged),
     };
     cx.answer(changes.save(&code), Redeemed { status }).await
@@ -82,6 +88,7 @@ pub async fn run(cx: Context<Anyone>, request: RedeemCode) -> Result<Redeemed> {
 enum Task {
     Verify,
     Reset(NewPassword),
+    Move,
 }
 
 impl RedeemCode {
@@ -89,23 +96,30 @@ impl RedeemCode {
     fn task(&self) -> Result<Task> {
         let mut faults = Faults::new();
         match (self.purpose, &self.password) {
-            (CodePurpose::VerifyEmail, None) => return Ok(Task::Verify),
-            (CodePurpose::ResetPassword, Some(password)) => {
-                return Ok(Task::Reset(password.clone()));
-            }
-            (CodePurpose::ResetPassword, None) => faults.unless(
+            (Purpose::VerifyEmail, None) => return Ok(Task::Verify),
+            (Purpose::ChangeEmail, None) => return Ok(Task::Move),
+            (Purpose::ResetPassword, Some(password)) if password.tells(&self.email) => faults
+                .unless(
+                    false,
+                    "password",
+                    "contains-address",
+                    "it contains your address, which is guessed first",
+                    "contiene tu dirección, que es lo primero que se prueba",
+                ),
+            (Purpose::ResetPassword, Some(password)) => return Ok(Task::Reset(password.clone())),
+            (Purpose::ResetPassword, None) => faults.unless(
                 false,
                 "password",
                 "missing",
                 "it is required to reset a password",
                 "es obligatoria para restablecer la contraseña",
             ),
-            (CodePurpose::VerifyEmail, Some(_)) => faults.unless(
+            (Purpose::VerifyEmail | Purpose::ChangeEmail, Some(_)) => faults.unless(
                 false,
                 "password",
                 "not-taken",
-                "verifying an address doesn't change the password; leave it out",
-                "verificar la dirección no cambia la contraseña; omítela",
+                "only resetting the password takes one; leave it out",
+                "solo restablecer la contraseña la requiere; omítela",
             ),
         }
         Err(faults.refuse(runtime::problems::INVALID_REQUEST).into())
@@ -125,6 +139,31 @@ fn refusal() -> Refusal {
     );
     faults.unless(false, "code", INVALID_CODE.reason, en, es);
     faults.refuse(INVALID_CODE)
+}
+
+/// Moves the account of whoever asked for the code to its address.
+async fn change_email(cx: Context<Anyone>, request: &RedeemCode) -> Result<Redeemed> {
+    let caller = cx.caller.user.clone().ok_or(UNAUTHENTICATED)?;
+    let mut code = Code::of(&cx, &request.email, Purpose::ChangeEmail).await?;
+    let taken = Address::find(&cx, &request.email).await?.is_some();
+    let person = cx.get::<Person>(caller.id.as_str()).await?.filter(|it| it.is_active());
+
+    let right = code.redeem(&request.digits(), cx.secret(), cx.now);
+    let is_theirs = code.mover.as_ref() == Some(&caller.id);
+    let Some(mut person) = person.filter(|_| right && is_theirs && !taken) else {
+        cx.commit_part(Changes::new().save(&code)).await?;
+        return Err(refusal().into());
+    };
+    let old = Address::find(&cx, &person.email).await?;
+    let old_email = person.move_to(request.email.clone(), cx.now).as_str().to_owned();
+    let changes = Changes::new().create(&Address::of(&person)).save(&person).save(&code);
+    // Whoever registers with the old address from now on begins anew.
+    let changes = old.iter().fold(changes, Changes::delete);
+    let (contact, changed_at) = (person.contact(), cx.now);
+    let changes = changes
+        .emit(&EmailChanged { contact: contact.clone(), old_email, changed_at })
+        .emit(&ContactChanged { contact });
+    cx.answer(changes, Redeemed { status: Outcome::EmailChanged }).await
 }
 
 /// The address is its owner's.
@@ -152,17 +191,17 @@ async fn reset(cx: &Context<Anyone>, account: Account, password: NewPassword) ->
 
 #[cfg(test)]
 mod tests {
-    use contracts::identity::CodeRequested;
+    use contracts::identity::{CodeRequested, EmailChangeRequested};
     use futures_util::future::join_all;
-    use testing::{Answer, App, Value, json};
+    use testing::{Answer, App, As, Value, json};
 
     use super::*;
     use crate::{
         refresh_session::INVALID_REFRESH_TOKEN,
         sign_in::WRONG_CREDENTIALS,
         tests::{
-            OTHER, PASSWORD, app, ask, code, disable, enter, member, person, refresh, register,
-            reset, sign_in, verify, wrong,
+            OTHER, PASSWORD, app, ask, code, disable, enter, holder, member, person, refresh,
+            register, reset, sign_in, verify, wrong,
         },
     };
 
@@ -385,13 +424,86 @@ mod tests {
         assert_eq!(app.emitted::<ContactChanged>().await.len(), 1);
     }
 
+    /// Someone who wants another address, and the code that was mailed there.
+    async fn moving(app: &App, email: &str) -> (Value, String) {
+        member(app, ADA).await;
+        let ada = enter(app, ADA).await;
+        let body = json!({ "email": email, "purpose": "change_email" });
+        holder(app, &ada).post("/v1/codes", body).await.ok();
+        let sent = app.emitted::<EmailChangeRequested>().await.pop().unwrap();
+        (ada, app.context().secret().code(&sent.code_id))
+    }
+
+    async fn arrive(caller: As<'_>, email: &str, code: &str) -> Answer {
+        let body = json!({ "email": email, "purpose": "change_email", "code": code });
+        caller.post("/v1/codes/redeem", body).await
+    }
+
+    #[tokio::test]
+    async fn an_account_moves_to_the_address_and_the_old_one_is_told() {
+        let app = app();
+        let (ada, code) = moving(&app, "ada@new.example").await;
+        let before = app.commits();
+        let answer = arrive(holder(&app, &ada), "ada@new.example", &code).await;
+        assert_eq!((answer.status, answer.body), (200, json!({ "status": "email_changed" })));
+        assert_eq!(app.commits() - before, 1);
+        sign_in(&app, ADA, PASSWORD).await.is(WRONG_CREDENTIALS);
+        enter(&app, "ada@new.example").await;
+        let told = app.emitted::<EmailChanged>().await.pop().unwrap();
+        assert_eq!(
+            (told.old_email.as_str(), told.contact.email.as_str()),
+            (ADA, "ada@new.example")
+        );
+        let told = app.emitted::<ContactChanged>().await.pop().unwrap();
+        assert_eq!(told.contact.email, "ada@new.example");
+
+        // The old address is free, and leads nowhere near the account.
+        ask(&app, ADA, "reset_password").await.ok();
+        register(&app, ADA).await.ok();
+        assert_ne!(person(&app, ADA).await.id, person(&app, "ada@new.example").await.id);
+    }
+
+    #[tokio::test]
+    async fn an_account_is_moved_by_its_owner_alone() {
+        let app = app();
+        let (ada, code) = moving(&app, "ada@new.example").await;
+        member(&app, "eve@example.org").await;
+        let eve = enter(&app, "eve@example.org").await;
+        arrive(app.anyone(), "ada@new.example", &code).await.is(UNAUTHENTICATED);
+        arrive(holder(&app, &eve), "ada@new.example", &code).await.is(INVALID_CODE);
+        arrive(holder(&app, &ada), "ada@other.example", &code).await.is(INVALID_CODE);
+        assert_eq!(person(&app, ADA).await.email.as_str(), ADA);
+    }
+
+    #[tokio::test]
+    async fn an_address_that_someone_registers_with_meanwhile_is_not_taken_from_them() {
+        let app = app();
+        let (ada, code) = moving(&app, "ada@new.example").await;
+        register(&app, "ada@new.example").await.ok();
+        arrive(holder(&app, &ada), "ada@new.example", &code).await.is(INVALID_CODE);
+        enter(&app, ADA).await;
+    }
+
+    #[tokio::test]
+    async fn of_two_who_move_to_one_address_one_gets_there() {
+        let app = app();
+        let (ada, code) = moving(&app, "new@example.org").await;
+        let (one, other) = tokio::join!(
+            arrive(holder(&app, &ada), "new@example.org", &code),
+            register(&app, "new@example.org")
+        );
+        assert_eq!(other.status, 202);
+        let moved = person(&app, "new@example.org").await.is_active();
+        assert_eq!(one.status == 200, moved);
+    }
+
     #[tokio::test]
     async fn bad_fields_are_named_and_nothing_changes() {
         let app = app();
         let good = || json!({ "email": ADA, "purpose": "verify_email", "code": "12345678" });
         let cases: &[(&str, Value, &str)] = &[
             ("email", json!("@"), "invalid-email"),
-            ("purpose", json!("change_email"), "unknown-value"),
+            ("purpose", json!("sign_in"), "unknown-value"),
             ("code", json!(12_345_678), "wrong-type"),
             ("code", json!(""), "empty"),
             ("code", json!("1".repeat(33)), "too-long"),

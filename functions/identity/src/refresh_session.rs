@@ -4,6 +4,7 @@ use contracts::Code;
 use runtime::prelude::*;
 
 use crate::{
+    device,
     person::Person,
     session::{RefreshToken, Refreshed, Session},
     tokens::SignedIn,
@@ -52,8 +53,10 @@ pub async fn run(cx: Context<Anyone>, request: RefreshSession) -> Result<SignedI
         Refreshed::Next(_) | Refreshed::Reused => Changes::new().save(&session),
         Refreshed::Again(_) | Refreshed::Over => Changes::new(),
     };
+    let device_token =
+        session.device_id().map(|it| device::token(&session.user_id, it, cx.secret()));
     if let (Refreshed::Next(good) | Refreshed::Again(good), Some(person)) = (refreshed, person) {
-        let signed_in = SignedIn::new(&cx, &person, &good).await?;
+        let signed_in = SignedIn::new(&cx, &person, &good, device_token).await?;
         return cx.answer(changes, signed_in).await;
     }
     cx.commit(changes).await?;

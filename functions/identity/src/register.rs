@@ -8,7 +8,7 @@ use runtime::prelude::*;
 
 use crate::{
     account::{Account, Address, Credentials},
-    code::{Code, MailPromised},
+    code::{Code, MailPromised, Purpose},
     email::Email,
     password::{Hashed, NewPassword},
     person::{Name, Person},
@@ -29,7 +29,8 @@ use crate::{
 pub struct Register {
     /// The address to sign in with and to get mail at. Its case doesn't matter.
     email: Email,
-    /// The password: 12 to 128 characters of any kind, spaces included.
+    /// The password: 12 to 128 characters of any kind, spaces included. One of those that are
+    /// guessed first is refused, and one with the address in it.
     password: NewPassword,
     /// What to call you.
     name: Name,
@@ -71,10 +72,17 @@ pub async fn run(cx: Context<Anyone>, request: Register) -> Result<MailPromised>
         "at most 2",
         "como máximo 2",
     );
+    faults.unless(
+        !request.password.tells(&request.email),
+        "password",
+        "contains-address",
+        "it contains your address, which is guessed first",
+        "contiene tu dirección, que es lo primero que se prueba",
+    );
     faults.check()?;
 
     let account = Account::with(&cx, &request.email).await?;
-    let mut code = Code::of(&cx, &request.email, CodePurpose::VerifyEmail).await?;
+    let mut code = Code::of(&cx, &request.email, Purpose::VerifyEmail).await?;
 
     // Each way costs one hash, one commit and one event, so that the time
     // doesn't tell whether the address has an account.
@@ -90,7 +98,12 @@ pub async fn run(cx: Context<Anyone>, request: Register) -> Result<MailPromised>
         Some(account) => {
             request.password.is(None).await?;
             let event = RegistrationRepeated { contact: account.person.contact() };
-            if code.count_mail(cx.now) { Changes::new().emit(&event) } else { declined(&code) }
+            // Whoever closed their account isn't written to any more.
+            if code.count_mail(cx.now) && !account.person.is_closed() {
+                Changes::new().emit(&event)
+            } else {
+                declined(&code)
+            }
         }
     };
     cx.answer(changes.save(&code), MailPromised::new()).await
@@ -110,7 +123,7 @@ fn newcomer(
     if roles.is_some_and(|it| it.contains(&WantedRole::Instructor)) {
         person.requested_roles = vec![Role::Instructor];
     }
-    let credentials = Credentials::new(person.id.clone(), password, cx.now);
+    let credentials = Credentials::new(person.id.clone(), Some(password), cx.now);
     let changes = Changes::new().create(&Address::of(&person)).create(&person).create(&credentials);
     changes.and(with_code(cx, &person, code))
 }
@@ -384,6 +397,7 @@ mod tests {
             ("email", json!("x".repeat(300)), "too-long"),
             ("password", json!("short"), "too-short"),
             ("password", json!(long), "too-long"),
+            ("password", json!("Password1234"), "too-common"),
             ("password", json!("a line\nand another"), "invalid-characters"),
             ("password", json!(123_456_789_012_u64), "wrong-type"),
             ("name", json!(""), "empty"),
@@ -407,6 +421,16 @@ mod tests {
             app.anyone().post_without_key("/v1/users", form).await.blames(field, "missing");
         }
         assert_eq!(app.commits(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_password_with_the_address_in_it_is_refused() {
+        let app = app();
+        let mut form = form("grace.hopper@example.org");
+        form["password"] = json!("only grace.hopper knows");
+        let refused = app.anyone().post("/v1/users", form).await;
+        refused.blames("password", "contains-address");
+        assert_eq!(app.emitted::<CodeRequested>().await.len(), 0);
     }
 
     #[tokio::test]

@@ -10,10 +10,12 @@
 use contracts::identity::SessionId;
 use runtime::{Secret, prelude::*, same_secret};
 
-use crate::person::Person;
+use crate::{device::Device, person::Person};
 
 /// How long a session lasts after its last use.
 const LASTS_SECONDS: i64 = 30 * 24 * 60 * 60;
+/// How long what someone has shown when they signed in is fresh, in seconds.
+const FRESH_SECONDS: i64 = 5 * 60;
 /// How long a token can be used again.
 const GRACE_SECONDS: i64 = 10;
 /// How many tokens that were used just now are remembered.
@@ -30,7 +32,15 @@ pub struct Session {
     token: String,
     /// Those that were good until just now.
     earlier: Vec<Used>,
+    /// What it was opened on; nothing in the oldest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    device: Option<Device>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    device_id: Option<String>,
     created_at: Timestamp,
+    /// When its person last showed who they are, if that was after they signed in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    shown_at: Option<Timestamp>,
     last_used_at: Timestamp,
     /// Until when it lasts; nothing once it's ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -43,8 +53,10 @@ pub struct Session {
 impl Document for Session {
     const COLLECTION: &'static str = "sessions";
     /// What has ended has no `expires_at`, so only what hasn't is found.
-    const INDEXES: &'static [Index] =
-        &[Index::descending("expires_at").equals(&["user_id", "generation"])];
+    const INDEXES: &'static [Index] = &[
+        Index::descending("expires_at").equals(&["user_id", "generation"]),
+        Index::ascending("forget_at").equals(&["user_id"]),
+    ];
     const EXPIRES: Option<&'static str> = Some("forget_at");
     fn key(&self) -> String {
         self.id.to_string()
@@ -134,13 +146,48 @@ impl Session {
             generation: person.generation,
             token: token.hash(secret),
             earlier: Vec::new(),
+            device: None,
+            device_id: None,
             created_at: now,
+            shown_at: None,
             last_used_at: now,
             expires_at: Some(expires_at),
             forget_at: expires_at,
             revision: 1,
         };
         (session, token)
+    }
+
+    /// It was opened on this device.
+    pub fn on(&mut self, device: Device, device_id: String) {
+        (self.device, self.device_id) = (Some(device), Some(device_id));
+    }
+
+    /// The device that it was opened on.
+    pub fn device_id(&self) -> Option<&str> {
+        self.device_id.as_deref()
+    }
+
+    /// Whether it's a person's and goes on.
+    pub fn is_of(&self, person: &Person, now: Timestamp) -> bool {
+        let theirs = self.user_id == person.id && self.generation == person.generation;
+        theirs && self.is_alive(now)
+    }
+
+    /// Whether its person has just shown who they are.
+    pub fn is_fresh(&self, now: Timestamp) -> bool {
+        now <= self.shown_at.unwrap_or(self.created_at).plus_seconds(FRESH_SECONDS)
+    }
+
+    /// Its person has shown once more who they are.
+    pub fn refreshen(&mut self, now: Timestamp) {
+        self.shown_at = Some(now);
+        self.revision += 1;
+    }
+
+    /// All that are kept of someone, ended or not.
+    pub fn all_of(user_id: &UserId) -> Query {
+        Query::ascending::<Self>("forget_at").equals("user_id", user_id)
     }
 
     /// The sessions of someone, the last used first. The ends of those that ran
@@ -226,6 +273,8 @@ impl Session {
         Some(ListedSession {
             id: self.id.clone(),
             current: self.id.as_str() == current_session_id,
+            device: self.device.as_ref().map(|it| it.name.clone()),
+            network: self.device.as_ref().and_then(|it| it.network.clone()),
             created_at: self.created_at,
             updated_at: self.last_used_at,
             expires_at: self.expires_at?,
@@ -248,6 +297,13 @@ pub struct ListedSession {
     id: SessionId,
     /// Whether this request was made in it.
     current: bool,
+    /// What the device says it is, such as `Firefox on Linux`; `?` if it doesn't.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    device: Option<String>,
+    /// The network that it was opened from: the first 24 bits of an IPv4 address, 48 of an IPv6
+    /// one. More isn't kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    network: Option<String>,
     /// When its person signed in.
     created_at: Timestamp,
     /// When it was last refreshed.

@@ -4,10 +4,14 @@ use contracts::Code;
 use runtime::prelude::*;
 
 use crate::{
-    account::Account,
+    account::{Account, NOBODY},
+    device::Devices,
     email::Email,
+    factor,
+    guesses::Counted,
+    opening,
     password::{ClaimedPassword, Hashed},
-    session::Session,
+    pending::{MFA_REQUIRED, Pending},
     tokens::SignedIn,
 };
 
@@ -22,10 +26,17 @@ pub const WRONG_CREDENTIALS: Problem = Problem::new(
 /// Sign in.
 ///
 /// A wrong password, an unknown address, one that isn't verified and a disabled
-/// account get the same refusal, in the same time. The access token is good for
-/// 15 minutes, the refresh token for 30 days after its session was last used.
-/// The answer holds secrets, so it's never kept: repeating the request opens
-/// another session, whatever its `Idempotency-Key`.
+/// account get the same refusal, in the same time. Whoever has a second factor
+/// is refused with `mfa-required`, whose `values` have a `pending_token`, good
+/// for five minutes, and the `factors`: verifying one of them with that token
+/// signs in. The access token is good for 15 minutes, the refresh token for 30
+/// days after its session was last used. On a new device its owner is told by mail.
+///
+/// After five wrong passwords for an account from one network each takes longer
+/// to wait for, up to 15 minutes (429, `Retry-After`). Other networks and
+/// devices that the account was used on don't wait. The answer holds secrets,
+/// so it's never kept: repeating the request opens another session, whatever its
+/// `Idempotency-Key`.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SignIn {
@@ -33,12 +44,15 @@ pub struct SignIn {
     email: Email,
     /// Your password.
     password: ClaimedPassword,
+    /// The `device_token` that you got when you last signed in on this device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    device_token: Option<Line<1, 200>>,
 }
 
 impl Endpoint for SignIn {
     const OPERATION: &'static str = "identity.sign_in";
     const ROUTE: Route = Route::create("/v1/sessions");
-    const PROBLEMS: &'static [Problem] = &[WRONG_CREDENTIALS];
+    const PROBLEMS: &'static [Problem] = &[WRONG_CREDENTIALS, MFA_REQUIRED];
     const IDEMPOTENCY: Idempotency = Idempotency::Off;
     const RATE: Rate = Rate::Strict;
     type Response = SignedIn;
@@ -46,29 +60,45 @@ impl Endpoint for SignIn {
 
 pub async fn run(cx: Context<Anyone>, request: SignIn) -> Result<SignedIn> {
     let account = Account::with(&cx, &request.email).await?;
+    let user_id = account.as_ref().map_or(NOBODY, |it| it.person.id.as_str());
+    let devices = Devices::of(&cx, user_id).await?;
+    let device_token = request.device_token.as_deref();
+    let device_id = devices.holding(device_token, cx.secret());
+    let guesses = Counted::of(&cx, &request.email, device_id).await?;
+    guesses.check(cx.now)?;
 
     let password = account.as_ref().and_then(|it| it.credentials.password());
     let right = request.password.is(password).await?;
-    let account = account.filter(|it| right && it.person.is_active()).ok_or(WRONG_CREDENTIALS)?;
+    let Some(account) = account.filter(|it| right && it.person.is_active()) else {
+        guesses.wrong(&cx).await?;
+        return Err(WRONG_CREDENTIALS.into());
+    };
 
     let Account { person, mut credentials } = account;
-    let (id, token) = (cx.random().id(), cx.random().secret());
-    let (session, token) = Session::open(id, token, &person, cx.secret(), cx.now);
-    let mut changes = Changes::new().create(&session);
+    let mut changes = Changes::new();
     let password_is_up_to_date = credentials.password().is_some_and(Hashed::is_up_to_date);
     if !password_is_up_to_date {
         credentials.upgrade(request.password.hash(cx.random()).await?);
         changes = changes.save(&credentials);
     }
-    let signed_in = SignedIn::new(&cx, &person, &token).await?;
-    cx.answer(changes, signed_in).await
+    if factor::is_needed(&person) {
+        let device_token = device_token.map(str::to_owned);
+        let pending = Pending::new(cx.random().id(), &person, device_token, cx.now);
+        cx.commit(changes.create(&pending)).await?;
+        return Err(pending.refusal(&person.factors, cx.secret()).into());
+    }
+    let (opened, signed_in) = opening::open(&cx, &person, devices, device_token).await?;
+    cx.answer(guesses.right(changes.and(opened)), signed_in).await
 }
 
 #[cfg(test)]
 mod tests {
-    use contracts::identity::Role;
-    use runtime::token::{ACCESS_TOKEN_SECONDS, Claims};
-    use testing::{App, Value, json};
+    use contracts::identity::{DeviceAdded, Role};
+    use runtime::{
+        problems::TOO_MANY_REQUESTS,
+        token::{ACCESS_TOKEN_SECONDS, Claims},
+    };
+    use testing::{Answer, App, Value, json};
 
     use super::*;
     use crate::{
@@ -105,12 +135,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn signing_in_costs_one_commit_and_three_reads() {
+    async fn signing_in_costs_one_commit_and_six_reads() {
         let app = app();
         member(&app, ADA).await;
         let before = (app.commits(), app.reads());
         enter(&app, ADA).await;
-        assert_eq!((app.commits() - before.0, app.reads() - before.1), (1, 3));
+        assert_eq!((app.commits() - before.0, app.reads() - before.1), (1, 6));
     }
 
     #[tokio::test]
@@ -125,7 +155,8 @@ mod tests {
             let answer = sign_in(&app, email, password).await;
             let mut body = answer.is(WRONG_CREDENTIALS).body.clone();
             body.as_object_mut().unwrap().remove("trace_id");
-            assert_eq!((app.commits() - before.0, app.reads() - before.1), (0, 3));
+            let work = (app.commits() - before.0, app.reads() - before.1);
+            assert_eq!(work, (1, 6), "the guess is counted");
             (body, answer.header("www-authenticate").to_owned())
         };
         let wrong = refused(ADA, OTHER).await;
@@ -163,6 +194,124 @@ mod tests {
         let one = app.anyone().post_with_key("/v1/sessions", &body, "k1").await.ok();
         let other = app.anyone().post_with_key("/v1/sessions", &body, "k1").await.ok();
         assert_ne!(one["refresh_token"], other["refresh_token"]);
+    }
+
+    async fn guess(app: &App, from: &str, password: &str, token: Option<&Value>) -> Answer {
+        let mut body = json!({ "email": ADA, "password": password });
+        if let Some(token) = token {
+            body["device_token"] = token.clone();
+        }
+        app.anyone().at(from).post("/v1/sessions", body).await
+    }
+
+    #[tokio::test]
+    async fn after_five_wrong_passwords_from_a_network_each_takes_longer() {
+        let app = app();
+        member(&app, ADA).await;
+        for _ in 0..6 {
+            guess(&app, "203.0.113.7", OTHER, None).await.is(WRONG_CREDENTIALS);
+        }
+        let refused = guess(&app, "203.0.113.99", PASSWORD, None).await;
+        refused.is(TOO_MANY_REQUESTS);
+        assert_eq!(refused.header("retry-after"), "2");
+        app.advance_seconds(2);
+        guess(&app, "203.0.113.7", OTHER, None).await.is(WRONG_CREDENTIALS);
+        app.advance_seconds(3);
+        guess(&app, "203.0.113.7", PASSWORD, None).await.is(TOO_MANY_REQUESTS);
+        app.advance_seconds(1);
+        guess(&app, "203.0.113.7", PASSWORD, None).await.ok();
+        for _ in 0..5 {
+            guess(&app, "203.0.113.7", OTHER, None).await.is(WRONG_CREDENTIALS);
+        }
+        guess(&app, "203.0.113.7", PASSWORD, None).await.ok();
+    }
+
+    #[tokio::test]
+    async fn a_stranger_elsewhere_locks_nobody_out() {
+        let app = app();
+        member(&app, ADA).await;
+        for _ in 0..6 {
+            guess(&app, "198.51.100.1", OTHER, None).await.is(WRONG_CREDENTIALS);
+        }
+        guess(&app, "198.51.100.1", OTHER, None).await.is(TOO_MANY_REQUESTS);
+        guess(&app, "203.0.113.7", PASSWORD, None).await.ok();
+    }
+
+    #[tokio::test]
+    async fn a_neighbor_does_not_lock_out_a_device_that_is_known() {
+        let app = app();
+        member(&app, ADA).await;
+        let known = guess(&app, "203.0.113.7", PASSWORD, None).await.ok();
+        for _ in 0..6 {
+            guess(&app, "203.0.113.8", OTHER, None).await.is(WRONG_CREDENTIALS);
+        }
+        guess(&app, "203.0.113.7", PASSWORD, None).await.is(TOO_MANY_REQUESTS);
+        let forged = json!("d1.made-up");
+        guess(&app, "203.0.113.7", PASSWORD, Some(&forged)).await.is(TOO_MANY_REQUESTS);
+        let token = Some(&known["device_token"]);
+        guess(&app, "203.0.113.7", PASSWORD, token).await.ok();
+        // It's no way around the limit.
+        for _ in 0..6 {
+            guess(&app, "203.0.113.7", OTHER, token).await.is(WRONG_CREDENTIALS);
+        }
+        guess(&app, "203.0.113.7", OTHER, token).await.is(TOO_MANY_REQUESTS);
+    }
+
+    #[tokio::test]
+    async fn whether_there_is_an_account_the_limit_does_not_tell() {
+        let app = app();
+        member(&app, ADA).await;
+        let tried = async |email: &str| {
+            let mut statuses = Vec::new();
+            for _ in 0..8 {
+                let answer = sign_in(&app, email, OTHER).await;
+                statuses.push((answer.status, answer.headers.get("retry-after").cloned()));
+            }
+            statuses
+        };
+        assert_eq!(tried(ADA).await, tried("nobody@example.org").await);
+    }
+
+    #[tokio::test]
+    async fn guesses_that_come_at_once_are_all_counted() {
+        let app = app();
+        member(&app, ADA).await;
+        let guesses = (0..12).map(|_| guess(&app, "203.0.113.7", OTHER, None));
+        let answers = futures_util::future::join_all(guesses).await;
+        let told = answers.iter().filter(|it| it.status == 401).count();
+        assert!(told <= 6, "{told} were told");
+        assert!(answers.iter().all(|it| matches!(it.status, 401 | 429)));
+    }
+
+    #[tokio::test]
+    async fn a_new_device_is_told_by_mail_and_a_known_one_is_not() {
+        let app = app();
+        member(&app, ADA).await;
+        let on = async |address: &str, agent: &str| {
+            let body = json!({ "email": ADA, "password": PASSWORD });
+            let who = app.anyone().at(address).with_header("user-agent", agent);
+            who.post("/v1/sessions", body).await.ok()
+        };
+        let firefox = "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/140.0";
+        on("203.0.113.7", firefox).await;
+        on("203.0.113.8", firefox).await;
+        assert!(
+            app.emitted::<DeviceAdded>().await.is_empty(),
+            "the first is where they registered"
+        );
+        let phone = on("2001:db8::1", "Mozilla/5.0 (iPhone) Version/18 Safari/604").await;
+        on("2001:db8::2", "Mozilla/5.0 (iPhone) Version/19 Safari/605").await;
+        let told = app.emitted::<DeviceAdded>().await;
+        assert_eq!(told.len(), 1);
+        assert_eq!(told[0].device, "Safari on iPhone");
+        assert_eq!(told[0].network.as_deref(), Some("2001:db8::/48"));
+        assert!(phone["refresh_token"].as_str().unwrap().starts_with(told[0].session_id.as_str()));
+
+        let listed = crate::tests::holder(&app, &phone).get("/v1/users/me/sessions").await.ok();
+        let devices: Vec<_> =
+            listed["items"].as_array().unwrap().iter().map(|it| &it["device"]).collect();
+        assert_eq!(devices.iter().filter(|it| **it == "Firefox on Linux").count(), 2);
+        assert!(!listed.to_string().contains("203.0.113.7"));
     }
 
     #[tokio::test]

@@ -96,6 +96,38 @@ pub async fn disable(app: &App, id: &UserId) -> Answer {
     app.admin("root").patch(&uri, json!({ "state": "disabled" }), etag).await
 }
 
+/// Someone with a second factor.
+pub struct WithFactor {
+    pub id: UserId,
+    /// The session in which they added it.
+    pub session: Value,
+    pub factor: String,
+    /// What their app knows.
+    secret: String,
+    pub recovery: Vec<String>,
+}
+
+/// Someone who has registered and added an authenticator app.
+pub async fn with_factor(app: &App, email: &str) -> WithFactor {
+    let (id, session) = (member(app, email).await, enter(app, email).await);
+    let begun = holder(app, &session).post("/v1/users/me/factors", json!({})).await.ok();
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    let (factor, secret) = (text(&begun["id"]), text(&begun["secret"]));
+    let mut ada = WithFactor { id, session, factor, secret, recovery: Vec::new() };
+    let uri = format!("/v1/users/me/factors/{}/verify", ada.factor);
+    let code = json!({ "code": app_code(app, &ada) });
+    let verified = holder(app, &ada.session).post(&uri, code).await.ok();
+    assert_eq!(verified["status"], "added");
+    ada.recovery = verified["recovery_codes"].as_array().expect("codes").iter().map(text).collect();
+    ada
+}
+
+/// The code that someone's app shows now.
+pub fn app_code(app: &App, who: &WithFactor) -> String {
+    let secret = crate::totp::read(&who.secret).expect("Base32");
+    crate::totp::code_at(&secret, crate::totp::step_at(app.now().as_seconds()))
+}
+
 /// A person as they are kept.
 pub async fn person(app: &App, email: &str) -> Stored<Person> {
     let email = Email::new(email).expect("an address");

@@ -23,6 +23,10 @@ pub struct SignedIn {
     expires_in: i64,
     /// Gives the next access token, and another refresh token; good once. Keep it secret.
     refresh_token: String,
+    /// Keep it on this device and send it when you sign in here again: it shows that the device is
+    /// known, and opens nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    device_token: Option<String>,
     /// Who is signed in.
     user: Profile,
 }
@@ -40,6 +44,7 @@ impl SignedIn {
         cx: &Context<C>,
         person: &Person,
         token: &RefreshToken,
+        device_token: Option<String>,
     ) -> Result<Self> {
         let (platform, now) = (&cx.settings().public_url, cx.now.as_seconds());
         let claims = Claims {
@@ -56,6 +61,7 @@ impl SignedIn {
             token_type: TokenType::Bearer,
             expires_in: ACCESS_TOKEN_SECONDS,
             refresh_token: token.write(cx.secret()),
+            device_token,
             user: person.profile(),
         })
     }

@@ -65,6 +65,8 @@ pub async fn run(cx: Context<User>, request: UpdateUser) -> Result<Profile> {
     let user_id = cx.caller.resolve(&request.user_id)?;
     request.check_access(&cx.caller, user_id == cx.caller.id)?;
     let person = cx.get::<Person>(user_id.as_str()).await?;
+    // Only an admin finds who is closed, and opens the account again.
+    let person = person.filter(|it| !it.is_closed() || cx.caller.is_admin());
     let mut person = person.ok_or(USER_NOT_FOUND)?;
     request.check_fields()?;
     cx.expect_etag(&person.etag(), request.etag.as_deref())?;

@@ -11,12 +11,15 @@ use std::{
 
 use axum::{Router, body::Body};
 use contracts::{Endpoint, Event, Problem, Timestamp, identity::Role};
-use embedded::{FileKeyring, LocalFiles, store::Database};
+use embedded::{
+    FileKeyring, LocalFiles,
+    store::{Database, DomainStore},
+};
 use http::header;
 use http_body_util::BodyExt as _;
 use runtime::{
     Bytes, Context, Domain, Envelope, Error, Files, Front, Host, IdentityProvider, Keyring, Need,
-    Ports, Random, Result, Secret, Settings, System,
+    Ports, Random, Record, Result, Secret, Settings, System,
     files::{DomainFiles, Link, NoFiles},
     mail::{MailError, Message},
     token::{ACCESS_TOKEN_SECONDS, Claims, Verifier},
@@ -47,6 +50,8 @@ pub struct App {
     mailbox: Arc<Mailbox>,
     told: Arc<Told>,
     store: Arc<Counted>,
+    documents: Arc<DomainStore>,
+    collections: Vec<&'static str>,
     courier: Arc<Courier>,
     delivered: Mutex<Option<Arc<Envelope>>>,
     tokens: Mutex<HashMap<String, (Timestamp, String)>>,
@@ -81,6 +86,8 @@ impl App {
         let database = Database::in_memory().expect("SQLite opens in memory");
         let uncounted = database.domain(name, &domain.collections);
         let uncounted = uncounted.expect("SQLite takes the collections");
+        let (documents, collections) =
+            (uncounted.clone(), domain.collections.iter().map(|it| it.name).collect());
         let store = Arc::new(Counted::new(uncounted.clone()));
         let clock = Arc::new(StandingClock::at(Timestamp::from_millis(BEGINNING_SECONDS * 1000)));
         let keyring = FileKeyring::of_pem(include_str!("../data/key.pem"));
@@ -138,6 +145,8 @@ impl App {
             mailbox,
             told,
             store,
+            documents,
+            collections,
             courier,
             delivered: Mutex::default(),
             tokens: Mutex::default(),
@@ -354,6 +363,25 @@ impl App {
         let is_there = response.status().is_success();
         let content = response.into_body().collect().await.expect("bodies end").to_bytes();
         is_there.then_some(content)
+    }
+
+    /// Every document of the domain as it's stored, to look for what mustn't be there.
+    pub fn everything(&self) -> String {
+        let mut everything = String::new();
+        for name in &self.collections {
+            let documents = self.documents.scan(name).expect("the collection is declared");
+            for document in documents {
+                let Record { id, body, .. } = document.expect("SQLite reads");
+                everything += &format!("{name}/{id} {body}\n");
+            }
+        }
+        everything
+    }
+
+    /// Drops what has expired, as a store does by itself sooner or later.
+    pub async fn drop_expired(&self) {
+        let dropped = self.documents.drop_expired(self.now(), u32::MAX).await;
+        dropped.expect("SQLite drops");
     }
 
     /// How many commits the functions have made so far.

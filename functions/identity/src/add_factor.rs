@@ -1,0 +1,148 @@
+//! `POST /v1/users/{user_id}/factors`
+
+use contracts::identity::FactorKind;
+use runtime::{prelude::*, problems::FORBIDDEN};
+
+use crate::{
+    factor::{FactorName, Factors, TOO_MANY_FACTORS},
+    fresh::{REAUTHENTICATION_REQUIRED, fresh},
+    totp,
+};
+
+/// Begin to add a second factor.
+///
+/// Put the secret into an authenticator app, by hand or by a QR code of the
+/// address, and verify the factor with a code of the app within 15 minutes: only
+/// then it counts. It takes someone who has shown within five minutes that it's
+/// them. The answer holds a secret, so it's never kept, whatever the `Idempotency-Key`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AddFactor {
+    /// Whose; `me` for your own, and there are no others.
+    user_id: UserId,
+    /// What it is; an authenticator app unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kind: Option<NewKind>,
+    /// What you call it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<FactorName>,
+}
+
+/// What can be added.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "NewFactorKind")]
+enum NewKind {
+    /// Codes of an authenticator app (RFC 6238).
+    Totp,
+}
+
+/// A factor that is to be verified.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+pub struct FactorBegun {
+    /// The factor's id.
+    id: String,
+    /// What it is.
+    kind: FactorKind,
+    /// What to put into the app, in Base32. It's told this one time.
+    secret: String,
+    /// The same as an address, for a QR code.
+    otpauth_url: String,
+    /// Until when it can be verified.
+    expires_at: Timestamp,
+}
+
+impl Endpoint for AddFactor {
+    const OPERATION: &'static str = "identity.add_factor";
+    const ROUTE: Route = Route::create("/v1/users/{user_id}/factors");
+    const PROBLEMS: &'static [Problem] = &[REAUTHENTICATION_REQUIRED, TOO_MANY_FACTORS];
+    const IDEMPOTENCY: Idempotency = Idempotency::Off;
+    const RATE: Rate = Rate::Strict;
+    type Response = FactorBegun;
+}
+
+pub async fn run(cx: Context<User>, request: AddFactor) -> Result<FactorBegun> {
+    if cx.caller.resolve(&request.user_id)? != cx.caller.id {
+        return Err(FORBIDDEN.into());
+    }
+    let (person, _) = fresh(&cx, &cx.caller).await?;
+    let mut factors = Factors::of(&cx, &person.id).await?;
+
+    let name = request.name.map_or_else(|| FactorName::new("app"), Ok);
+    let name = name.map_err(anyhow::Error::msg)?;
+    let begun = factors.begin(name, cx.random(), cx.secret(), cx.now)?;
+    let (_, host) = cx.settings().public_url.split_once("://").unwrap_or_default();
+    let answer = FactorBegun {
+        otpauth_url: totp::address(&begun.secret, host, person.email.as_str()),
+        id: begun.id,
+        kind: FactorKind::Totp,
+        secret: begun.secret,
+        expires_at: cx.now.plus_minutes(15),
+    };
+    cx.answer(Changes::new().save(&factors), answer).await
+}
+
+#[cfg(test)]
+mod tests {
+    use runtime::problems::UNAUTHENTICATED;
+    use testing::json;
+
+    use super::*;
+    use crate::tests::{app, enter, holder, member};
+
+    const ADA: &str = "ada@example.org";
+
+    #[tokio::test]
+    async fn a_factor_is_begun_and_does_not_count_yet() {
+        let app = app();
+        member(&app, ADA).await;
+        let ada = enter(&app, ADA).await;
+        let begun = holder(&app, &ada).post("/v1/users/me/factors", json!({})).await;
+        assert_eq!((begun.status, begun.header("cache-control")), (201, "no-store"));
+        let url = begun.body["otpauth_url"].as_str().unwrap();
+        assert!(url.starts_with("otpauth://totp/aula.example:ada%40example.org?secret="), "{url}");
+        enter(&app, ADA).await;
+        let me = holder(&app, &ada).get("/v1/users/me").await.ok();
+        assert_eq!(me["factors"], json!([]));
+    }
+
+    #[tokio::test]
+    async fn a_factor_is_begun_by_who_has_just_shown_that_it_is_them() {
+        let app = app();
+        let id = member(&app, ADA).await;
+        let ada = enter(&app, ADA).await;
+        let uri = format!("/v1/users/{id}/factors");
+        app.anyone().post(&uri, json!({})).await.is(UNAUTHENTICATED);
+        app.user("eve").post(&uri, json!({})).await.is(FORBIDDEN);
+        app.admin("root").post(&uri, json!({})).await.is(FORBIDDEN);
+        app.user(id.as_str()).post(&uri, json!({})).await.is(REAUTHENTICATION_REQUIRED);
+        app.advance_minutes(6);
+        holder(&app, &ada).post(&uri, json!({})).await.is(REAUTHENTICATION_REQUIRED);
+    }
+
+    #[tokio::test]
+    async fn one_has_ten_factors_at_most() {
+        let app = app();
+        member(&app, ADA).await;
+        let ada = enter(&app, ADA).await;
+        for _ in 0..10 {
+            holder(&app, &ada).post("/v1/users/me/factors", json!({})).await.ok();
+        }
+        let refused = holder(&app, &ada).post("/v1/users/me/factors", json!({})).await;
+        refused.is(TOO_MANY_FACTORS);
+    }
+
+    #[tokio::test]
+    async fn bad_fields_are_named() {
+        let app = app();
+        let ada = app.user("ada");
+        let cases = [
+            (json!({ "kind": "sms" }), "kind", "unknown-value"),
+            (json!({ "name": "" }), "name", "empty"),
+            (json!({ "secret": "AAAA" }), "secret", "unknown-field"),
+        ];
+        for (body, field, reason) in cases {
+            ada.post("/v1/users/me/factors", body).await.blames(field, reason);
+        }
+    }
+}
