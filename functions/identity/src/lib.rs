@@ -39,6 +39,7 @@ mod refresh_session;
 mod register;
 mod remove_factor;
 mod request_code;
+mod rotate_keys;
 mod session;
 mod sign_in;
 #[cfg(test)]
@@ -109,4 +110,5 @@ pub fn domain() -> Domain {
         .operation(get_openid_configuration::run)
         .operation(get_contact::run)
         .job(erase::run)
+        .job(rotate_keys::run)
 }

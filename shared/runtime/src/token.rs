@@ -31,6 +31,12 @@ pub trait Keyring: Send + Sync + 'static {
     async fn sign(&self, message: &[u8]) -> anyhow::Result<Vec<u8>>;
     /// The public keys, those included that no longer sign but may still be met.
     async fn public_keys(&self) -> anyhow::Result<Vec<PublicKey>>;
+    /// Makes the next key when it's time, lets it sign once it has been published
+    /// long enough, and drops those whose tokens are all over. Where the operator
+    /// does that, with versions of a key in Cloud KMS say, there's nothing to do.
+    async fn rotate(&self, _now: Timestamp) -> anyhow::Result<()> {
+        Ok(())
+    }
     /// The public key with this id, if there's one.
     async fn public_key(&self, kid: &str) -> anyhow::Result<Option<PublicKey>> {
         Ok(self.public_keys().await?.into_iter().find(|key| key.kid == kid))
@@ -69,13 +75,21 @@ pub struct Claims {
 
 /// Writes and signs a token.
 pub async fn sign(keyring: &dyn Keyring, claims: &Claims) -> anyhow::Result<String> {
-    let header = json!({ "alg": "RS256", "typ": "JWT", "kid": keyring.key_id().await? });
     let part = |json: &Value| BASE64_URL_SAFE_NO_PAD.encode(json.to_string());
-    let mut token = format!("{}.{}", part(&header), part(&serde_json::to_value(claims)?));
-    let signature = keyring.sign(token.as_bytes()).await?;
-    token.push('.');
-    token.push_str(&BASE64_URL_SAFE_NO_PAD.encode(signature));
-    Ok(token)
+    let mut kid = keyring.key_id().await?;
+    loop {
+        let header = json!({ "alg": "RS256", "typ": "JWT", "kid": kid });
+        let mut token = format!("{}.{}", part(&header), part(&serde_json::to_value(claims)?));
+        let signature = keyring.sign(token.as_bytes()).await?;
+        // Between the two another key may have begun to sign.
+        let kid_after = keyring.key_id().await?;
+        if kid == kid_after {
+            token.push('.');
+            token.push_str(&BASE64_URL_SAFE_NO_PAD.encode(signature));
+            return Ok(token);
+        }
+        kid = kid_after;
+    }
 }
 
 /// Checks tokens and remembers those that it has checked.
