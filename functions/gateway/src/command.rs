@@ -6,7 +6,13 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use runtime::{IdentityProvider, mail::Providers};
 
-use crate::{audit, cloud, demo, events, log, operator::Target, serve};
+use crate::{
+    audit, cloud, demo, events,
+    import::{self, Import},
+    log,
+    operator::Target,
+    serve,
+};
 
 /// Aula, a course platform: all of its functions in one process.
 ///
@@ -24,6 +30,9 @@ pub struct Command {
 enum Task {
     /// Fills an empty platform with a catalog, people and enrollments.
     Demo,
+    /// Takes in what was kept elsewhere; exits with 1 if a row was refused.
+    #[command(subcommand)]
+    Import(Import),
     /// Checks what must be true of the data; exits with 1 if anything isn't.
     Audit(Target),
     /// What nobody could take: events that a subscriber has failed at too often, or can never read.
@@ -97,6 +106,9 @@ impl Command {
             None => logged(|| serve::run(&self.options)),
             Some(Task::Cloud(cloud)) => logged(|| cloud::run(&self.options, &cloud)),
             Some(Task::Demo) => demo::run(&self.options).map(|()| ExitCode::SUCCESS),
+            Some(Task::Import(what)) => import::run(&self.options, &what).map(|all_went_well| {
+                if all_went_well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            }),
             Some(Task::Audit(target)) => audit::run(&self.options.data, &target),
             Some(Task::Events(events)) => events::run(&self.options.data, &events),
         };

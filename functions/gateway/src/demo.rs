@@ -9,7 +9,7 @@ mod fill;
 mod people;
 mod report;
 mod schedule;
-mod visitor;
+pub(crate) mod visitor;
 
 use anyhow::{Context as _, ensure};
 

@@ -10,6 +10,7 @@ pub mod command;
 mod demo;
 mod events;
 mod generated;
+mod import;
 pub mod log;
 mod operator;
 mod pages;

@@ -33,6 +33,11 @@ impl Address {
         cx.get(&Self::key_of(email)).await
     }
 
+    /// Whose it is.
+    pub const fn user_id(&self) -> &UserId {
+        &self.user_id
+    }
+
     /// The address of a person.
     pub fn of(person: &Person) -> Self {
         Self { id: Self::key_of(&person.email), user_id: person.id.clone() }

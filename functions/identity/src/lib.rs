@@ -28,6 +28,7 @@ mod get_openid_configuration;
 mod get_user;
 mod guesses;
 mod identity_link;
+mod import_users;
 mod list_sessions;
 mod list_users;
 mod opening;
@@ -109,6 +110,7 @@ pub fn domain() -> Domain {
         .operation(get_jwks::run)
         .operation(get_openid_configuration::run)
         .operation(get_contact::run)
+        .operation(import_users::run)
         .job(erase::run)
         .job(rotate_keys::run)
 }

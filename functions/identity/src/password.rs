@@ -6,6 +6,7 @@
 //! requests.
 
 mod common;
+mod foreign;
 mod hashed;
 mod workers;
 
@@ -85,14 +86,21 @@ impl<const LEAST: usize> Password<LEAST> {
     /// Whether it's the one that was hashed.
     ///
     /// Without a hash it isn't, and finding that out takes as long: who asks
-    /// can't tell from the time whether there's an account.
+    /// can't tell from the time whether there's an account. Only what other
+    /// software hashed takes as long as that made it take, until its owner has
+    /// signed in.
     pub(crate) async fn is(&self, hashed: Option<&Hashed>) -> Result<bool> {
         let Some(hashed) = hashed else {
             workers().derive(&self.0, &[0; SALT_LENGTH], STANDARD).await?;
             return Ok(false);
         };
-        let key = workers().derive(&self.0, hashed.salt(), hashed.cost()).await?;
-        Ok(runtime::same_secret(&key, hashed.key()))
+        match hashed {
+            Hashed::Own(own) => {
+                let key = workers().derive(&self.0, &own.salt, own.cost).await?;
+                Ok(runtime::same_secret(&key, &own.key))
+            }
+            Hashed::Foreign(foreign) => workers().check(&self.0, foreign).await,
+        }
     }
 }
 

@@ -349,6 +349,87 @@ impl Event for IdentityLinked {
     }
 }
 
+/// Import people who were registered elsewhere, by the platform's operator.
+///
+/// It may be repeated: who has an account already keeps it as it is.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ImportUsers {
+    /// The people, a hundred at most.
+    #[schemars(length(max = 100))]
+    pub rows: Vec<UserRow>,
+}
+
+/// A person who was registered elsewhere.
+#[derive(Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UserRow {
+    /// Their address, which whoever imports them vouches for.
+    pub email: String,
+    /// What to call them.
+    pub name: String,
+    /// Their password; without one and without a hash they choose one by a `reset_password` code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+    /// Their password as other software hashed it: Django's `pbkdf2_sha256$…`, Moodle's `$6$…` or
+    /// `$2y$…`, or `$argon2id$…`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_hash: Option<String>,
+    /// The language to write to them in: `en` or `es`, or a variant of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locale: Option<String>,
+    /// The zone to tell them times in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// What they may do beside learning.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 3))]
+    pub roles: Vec<Role>,
+}
+
+impl std::fmt::Debug for UserRow {
+    /// Names, addresses and passwords stay out of logs.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("UserRow(…)")
+    }
+}
+
+/// What has come of importing people, row by row in their order.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct UsersImported {
+    /// One for each row.
+    pub outcomes: Vec<UserImported>,
+}
+
+/// What has come of a row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum UserImported {
+    /// They have an account from now on.
+    Created {
+        /// Who.
+        user_id: UserId,
+    },
+    /// They have had one before, which stays as it is.
+    Exists {
+        /// Who.
+        user_id: UserId,
+    },
+    /// The row isn't right.
+    Refused {
+        /// What isn't: the field.
+        field: String,
+        /// Why: a name and an explanation.
+        reason: String,
+    },
+}
+
+impl Endpoint for ImportUsers {
+    const OPERATION: &'static str = "identity.import_users";
+    const ROUTE: Route = Route::act("/internal/identity/users/import");
+    type Response = UsersImported;
+}
+
 /// A person's account is erased for good: every domain drops what it keeps of them.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Erased {

@@ -8,6 +8,8 @@ use argon2::Params;
 use base64::{Engine, prelude::BASE64_STANDARD_NO_PAD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
+use super::foreign::Foreign;
+
 /// What a hash costs whoever makes it, us and those who guess.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cost {
@@ -37,40 +39,41 @@ impl Cost {
 
 /// A hashed password.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Hashed {
-    cost: Cost,
-    salt: Vec<u8>,
-    key: Vec<u8>,
+pub(crate) enum Hashed {
+    /// One of ours: Argon2id.
+    Own(Own),
+    /// One that other software made.
+    Foreign(Foreign),
+}
+
+/// A password that is hashed by Argon2id.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Own {
+    pub(super) cost: Cost,
+    pub(super) salt: Vec<u8>,
+    pub(super) key: Vec<u8>,
 }
 
 impl Hashed {
     pub(super) fn new(cost: Cost, salt: &[u8], key: &[u8]) -> Self {
-        Self { cost, salt: salt.to_vec(), key: key.to_vec() }
+        Self::Own(Own { cost, salt: salt.to_vec(), key: key.to_vec() })
     }
 
-    pub(super) const fn cost(&self) -> Cost {
-        self.cost
-    }
-
-    pub(super) fn salt(&self) -> &[u8] {
-        &self.salt
-    }
-
-    pub(super) fn key(&self) -> &[u8] {
-        &self.key
-    }
-
-    /// Whether it costs what a hash costs today.
+    /// Whether it's made as hashes are made today.
     pub(crate) fn is_up_to_date(&self) -> bool {
-        self.cost == STANDARD
+        matches!(self, Self::Own(Own { cost, .. }) if *cost == STANDARD)
     }
 }
 
 impl fmt::Display for Hashed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Cost { memory, passes, lanes } = self.cost;
-        let (salt, key) = (encoded(&self.salt), encoded(&self.key));
-        write!(f, "$argon2id$v=19$m={memory},t={passes},p={lanes}${salt}${key}")
+        match self {
+            Self::Own(Own { cost: Cost { memory, passes, lanes }, salt, key }) => {
+                let (salt, key) = (encoded(salt), encoded(key));
+                write!(f, "$argon2id$v=19$m={memory},t={passes},p={lanes}${salt}${key}")
+            }
+            Self::Foreign(foreign) => f.write_str(foreign.as_str()),
+        }
     }
 }
 
@@ -82,7 +85,9 @@ impl FromStr for Hashed {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let rest = text.strip_prefix("$argon2id$v=19$").context("it isn't Argon2id 1.3")?;
+        let Some(rest) = text.strip_prefix("$argon2id$v=19$") else {
+            return Ok(Self::Foreign(Foreign::read(text)?));
+        };
         let [cost, salt, key] = rest.split('$').collect::<Vec<_>>()[..] else {
             return Err(anyhow!("it hasn't three parts"));
         };
@@ -102,7 +107,7 @@ impl FromStr for Hashed {
         cost.params()?;
         anyhow::ensure!((8..=64).contains(&salt.len()), "its salt has {} bytes", salt.len());
         anyhow::ensure!(key.len() == KEY_LENGTH, "its key has {} bytes", key.len());
-        Ok(Self { cost, salt, key })
+        Ok(Self::Own(Own { cost, salt, key }))
     }
 }
 

@@ -21,7 +21,10 @@ use argon2::{Algorithm, Argon2, Block, Version};
 use runtime::{Error, Result};
 use tokio::sync::oneshot;
 
-use super::hashed::{Cost, KEY_LENGTH};
+use super::{
+    foreign::Foreign,
+    hashed::{Cost, KEY_LENGTH},
+};
 
 /// The most who may wait: on two cores it's their turn within half a second.
 /// Beyond that, saying so at once is kinder than letting everyone wait.
@@ -67,9 +70,12 @@ struct Shared {
 
 struct Job {
     password: String,
-    salt: Vec<u8>,
-    cost: Cost,
-    reply: oneshot::Sender<anyhow::Result<[u8; KEY_LENGTH]>>,
+    work: Work,
+}
+
+enum Work {
+    Derive { salt: Vec<u8>, cost: Cost, reply: oneshot::Sender<anyhow::Result<[u8; KEY_LENGTH]>> },
+    Check { foreign: Foreign, reply: oneshot::Sender<bool> },
 }
 
 impl Workers {
@@ -96,12 +102,23 @@ impl Workers {
         cost: Cost,
     ) -> Result<[u8; KEY_LENGTH]> {
         let (reply, key) = oneshot::channel();
-        let job = Job { password: password.to_owned(), salt: salt.to_vec(), cost, reply };
+        self.queue(password, Work::Derive { salt: salt.to_vec(), cost, reply })?;
+        Ok(key.await.context("a hash was begun and not finished")??)
+    }
+
+    /// Whether a password is the one that other software hashed.
+    pub(super) async fn check(&self, password: &str, foreign: &Foreign) -> Result<bool> {
+        let (reply, right) = oneshot::channel();
+        self.queue(password, Work::Check { foreign: foreign.clone(), reply })?;
+        Ok(right.await.context("a hash was begun and not finished")?)
+    }
+
+    fn queue(&self, password: &str, work: Work) -> Result<()> {
+        let job = Job { password: password.to_owned(), work };
         self.queue.try_send(job).map_err(|error| match error {
             TrySendError::Full(_) => Error::Unavailable(RETRY_SECONDS),
             TrySendError::Disconnected(_) => anyhow!("nobody hashes any more").into(),
-        })?;
-        Ok(key.await.context("a hash was begun and not finished")??)
+        })
     }
 }
 
@@ -110,10 +127,16 @@ impl Shared {
     fn work(&self) {
         loop {
             let job = self.jobs.lock().expect("no holder panics").recv();
-            let Ok(job) = job else { return };
+            let Ok(Job { password, work }) = job else { return };
             // Whoever hung up meanwhile needs no hash.
-            if !job.reply.is_closed() {
-                let _gone = job.reply.send(self.derive(&job.password, &job.salt, job.cost));
+            match work {
+                Work::Derive { salt, cost, reply } if !reply.is_closed() => {
+                    let _gone = reply.send(self.derive(&password, &salt, cost));
+                }
+                Work::Check { foreign, reply } if !reply.is_closed() => {
+                    let _gone = reply.send(foreign.is_of(&password));
+                }
+                Work::Derive { .. } | Work::Check { .. } => {}
             }
         }
     }
@@ -190,6 +213,6 @@ mod tests {
         let workers = Workers::start(0, 3);
         assert!(workers.derive("password", &[0; 16], CHEAP).now_or_never().is_none());
         let job = workers.shared.jobs.lock().unwrap().recv().unwrap();
-        assert!(job.reply.is_closed());
+        assert!(matches!(job.work, Work::Derive { reply, .. } if reply.is_closed()));
     }
 }
