@@ -43,6 +43,7 @@ mod request_code;
 mod rotate_keys;
 mod session;
 mod sign_in;
+mod sign_statement;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -113,4 +114,5 @@ pub fn domain() -> Domain {
         .operation(import_users::run)
         .job(erase::run)
         .job(rotate_keys::run)
+        .operation(sign_statement::run)
 }
