@@ -1,10 +1,10 @@
 //! `POST /v1/enrollments/{enrollment_id}/cancel`
 
-use contracts::enrollments::{CancelReason, Cancelled, EnrollmentId};
+use contracts::enrollments::{CancelReason, Cancelled, EnrollmentId, EnrollmentState};
 use runtime::prelude::*;
 
 use crate::{
-    enrollment::{ENROLLMENT_NOT_FOUND, EnrollmentView},
+    enrollment::{ALREADY_COMPLETED, ENROLLMENT_NOT_FOUND, EnrollmentView},
     get::{Seen, seen},
     learning::known,
     promoting,
@@ -13,7 +13,7 @@ use crate::{
 /// Leave a section.
 ///
 /// The seat goes to the first of the waitlist in the same step. Leaving again
-/// changes nothing. The person themself, the course's instructors and admins
+/// changes nothing, and who has completed the course stays. The person themself, the course's instructors and admins
 /// may do it.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -26,15 +26,18 @@ impl Endpoint for CancelEnrollment {
     const OPERATION: &'static str = "enrollments.cancel";
     const ROUTE: Route = Route::act("/v1/enrollments/{enrollment_id}/cancel");
     const PROBLEMS: &'static [Problem] =
-        &[ENROLLMENT_NOT_FOUND, contracts::courses::SECTION_NOT_FOUND];
+        &[ENROLLMENT_NOT_FOUND, ALREADY_COMPLETED, contracts::courses::SECTION_NOT_FOUND];
     const IDEMPOTENCY: Idempotency = Idempotency::Required;
     type Response = EnrollmentView;
 }
 
 pub async fn run(cx: Context<User>, request: CancelEnrollment) -> Result<EnrollmentView> {
     let Seen { mut enrollment, by_staff } = seen(&cx, &request.enrollment_id).await?;
+    if enrollment.state == EnrollmentState::Completed {
+        return Err(ALREADY_COMPLETED.into());
+    }
     if !enrollment.is_active() {
-        return cx.answer(Changes::new(), enrollment.view(None)).await;
+        return cx.answer(Changes::new(), enrollment.view(None, cx.now)).await;
     }
     let mut seats = known(&cx, &enrollment.section_id).await?.seats;
 
@@ -44,7 +47,7 @@ pub async fn run(cx: Context<User>, request: CancelEnrollment) -> Result<Enrollm
     let why = if by_staff { CancelReason::Removed } else { CancelReason::Left };
     let told = Cancelled { enrollment: enrollment.facts(), why };
     let changes = Changes::new().save(&enrollment).save(&seats).emit(&told).and(promoted);
-    let view = enrollment.view(None);
+    let view = enrollment.view(None, cx.now);
     cx.answer(changes, view).await
 }
 

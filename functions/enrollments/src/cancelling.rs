@@ -15,9 +15,12 @@ const AT_ONCE: u32 = 200;
 /// crash leaves undone is done when it's run again.
 pub async fn everyone(cx: &Context<System>, section_id: &SectionId) -> Result<()> {
     // The queue first, so that nobody is promoted into a section that is gone.
-    for state in
-        [EnrollmentState::Waitlisted, EnrollmentState::PendingApproval, EnrollmentState::Confirmed]
-    {
+    for state in [
+        EnrollmentState::Waitlisted,
+        EnrollmentState::PendingApproval,
+        EnrollmentState::Offered,
+        EnrollmentState::Confirmed,
+    ] {
         loop {
             let Some(mut seats) = cx.get::<Seats>(section_id.as_str()).await? else {
                 return Ok(());

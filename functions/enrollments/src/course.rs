@@ -1,6 +1,7 @@
-//! A course as enrollments know it: whether it's offered, and who teaches it.
+//! A course as enrollments know it: whether it's offered, who teaches it, what it
+//! asks for and what it's made of.
 
-use contracts::courses::{CourseFacts, CourseId, CourseState};
+use contracts::courses::{CourseFacts, CourseId, CourseState, ItemFacts};
 use runtime::prelude::*;
 
 /// What enrollments must know of a course.
@@ -9,6 +10,14 @@ pub struct Course {
     id: CourseId,
     published: bool,
     instructors: Vec<UserId>,
+    #[serde(default)]
+    title: String,
+    /// What must have been completed before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    prerequisites: Vec<CourseId>,
+    /// What its outline is made of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    items: Vec<ItemFacts>,
     revision: u64,
 }
 
@@ -25,6 +34,9 @@ impl From<&CourseFacts> for Course {
             id: facts.course_id.clone(),
             published: facts.state == CourseState::Published,
             instructors: facts.instructors.clone(),
+            title: facts.title.clone(),
+            prerequisites: facts.prerequisites.clone(),
+            items: facts.items.clone(),
             revision: facts.revision,
         }
     }
@@ -34,6 +46,21 @@ impl Course {
     /// Whether people may enroll in it.
     pub const fn is_published(&self) -> bool {
         self.published
+    }
+
+    /// Its title, if it's known.
+    pub fn title(&self) -> Option<&str> {
+        Some(self.title.as_str()).filter(|title| !title.is_empty())
+    }
+
+    /// The courses that must have been completed before.
+    pub fn prerequisites(&self) -> &[CourseId] {
+        &self.prerequisites
+    }
+
+    /// What its outline is made of, in order.
+    pub fn items(&self) -> &[ItemFacts] {
+        &self.items
     }
 
     /// Whether somebody teaches it, or runs the platform.

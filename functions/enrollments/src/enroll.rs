@@ -4,20 +4,21 @@ use std::collections::BTreeMap;
 
 use contracts::{
     courses::{CourseId, SECTION_NOT_FOUND, SectionId},
-    enrollments::{Confirmed, EnrollmentState, Requested, Waitlisted},
     identity::{GetContact, USER_NOT_FOUND},
 };
 use runtime::{Batched, Call, Outcome, prelude::*, problems::FORBIDDEN};
 
 use crate::{
+    achievement::{self, PREREQUISITE_MISSING},
     course::Course,
     enrollment::{ALREADY_ENROLLED, Enrollment, EnrollmentView},
+    joining::{self, Joined, Way},
     learning::{Known, known},
     rules::{
         COURSE_NOT_PUBLISHED, ENROLLMENT_CLOSED, ENROLLMENT_NOT_OPEN, SECTION_CANCELLED,
         SECTION_FULL, WRONG_ENROLLMENT_KEY,
     },
-    seats::{Place, Seats},
+    seats::Seats,
 };
 
 /// Enroll in a section.
@@ -27,7 +28,8 @@ use crate::{
 /// `pending_approval`. A refusal tells every rule that forbids it.
 ///
 /// People enroll themselves. Instructors of the course and admins may enroll
-/// others: then neither the window, nor the key, nor the approval is asked for.
+/// others: then neither the window, nor the key, nor the approval is asked for,
+/// and prerequisites may be waived.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Enroll {
@@ -41,6 +43,10 @@ pub struct Enroll {
     /// Who is to attend: oneself unless said, `me` too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     user_id: Option<UserId>,
+    /// Let them in though they haven't completed what the course asks for: only
+    /// for its staff, when they enroll others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    waive_prerequisites: Option<bool>,
     /// Only say what would happen: the same verdict, answered with 200, and
     /// nothing is changed.
     #[serde(default)]
@@ -58,6 +64,7 @@ impl Endpoint for Enroll {
         ENROLLMENT_NOT_OPEN,
         ENROLLMENT_CLOSED,
         WRONG_ENROLLMENT_KEY,
+        PREREQUISITE_MISSING,
         ALREADY_ENROLLED,
         SECTION_FULL,
     ];
@@ -94,10 +101,13 @@ pub async fn run(
     let before = (*seats).clone();
     let mut people = People::read(&cx, &seats.section_id, &calls).await?;
 
+    let everybody: Vec<_> = calls.iter().map(who).collect();
+    let missing = achievement::missing(&cx, &course, &everybody).await?;
+
     let mut verdicts = Vec::with_capacity(calls.len());
-    for call in &calls {
+    for (call, missing) in calls.iter().zip(missing) {
         let verdict = match admitted(&cx, &course, call).await {
-            Ok(admitted) => decide(&cx, &mut seats, &course, &mut people, call, admitted),
+            Ok(by) => decide(&cx, &mut seats, &course, &mut people, call, by, missing),
             Err(Error::Refused(refusal)) => Err(Error::Refused(refusal)),
             Err(other) => return Err(other),
         };
@@ -156,6 +166,9 @@ async fn admitted(cx: &Context<System>, course: &Course, call: &Call<User, Enrol
     }
     let user_id = who(call);
     if *user_id == call.caller.id {
+        if call.request.waive_prerequisites == Some(true) {
+            return Err(FORBIDDEN.into());
+        }
         return Ok(By::Themselves);
     }
     if !course.is_run_by(&call.caller) {
@@ -173,37 +186,23 @@ fn decide(
     people: &mut People,
     call: &Call<User, Enroll>,
     by: By,
+    missing: Vec<Refusal>,
 ) -> Result<(EnrollmentView, Changes)> {
     let user_id = who(call);
     let mut after = seats.clone();
     let mut refusals = forbidden(cx, seats, course, call, by);
-    let earlier = people.0.get(user_id);
+    if call.request.waive_prerequisites != Some(true) {
+        refusals.extend(missing);
+    }
     let approval = seats.rules.approval_required && by == By::Themselves;
-    let mut place = None;
-    if earlier.is_some_and(|enrollment| enrollment.is_active()) {
-        refusals.push(Refusal::of(ALREADY_ENROLLED));
-    } else if !approval {
-        match after.join(cx.now) {
-            Ok(found) => place = Some(found),
-            Err(full) => refusals.push(full),
-        }
-    }
-    if let Some(refusal) = Refusal::all(refusals) {
-        return Err(refusal.into());
-    }
-
-    let blank = || Stored::new(Enrollment::blank(seats, user_id, cx.now));
-    let mut enrollment = earlier.cloned().unwrap_or_else(blank);
-    enrollment.join(place, after.take_number(), cx.now);
-    let position = match place {
-        Some(Place::Queue { position }) => Some(position),
-        Some(Place::Seat) | None => None,
-    };
-    let view = enrollment.view(position);
+    let way = if approval { Way::Approval } else { Way::SeatOrQueue };
+    let earlier = people.0.get(user_id);
+    let Joined { enrollment, position, changes } =
+        joining::join(&mut after, earlier, user_id, way, refusals, cx.now)?;
+    let view = enrollment.view(position, cx.now);
     if call.request.is_dry_run() {
         return Ok((view, Changes::new()));
     }
-    let changes = told(&enrollment, position, cx.now).save(&enrollment);
     *seats = after;
     // A second request of the same person in this batch finds this one. Its
     // version is the one before: it will be refused, never saved.
@@ -232,24 +231,12 @@ fn forbidden(
     refusals
 }
 
-/// What the others are told of an enrollment that was just made.
-fn told(enrollment: &Enrollment, position: Option<u32>, now: Timestamp) -> Changes {
-    let facts = enrollment.facts();
-    let changes = Changes::new();
-    match enrollment.state {
-        EnrollmentState::Confirmed => {
-            changes.emit(&Confirmed { enrollment: facts, promoted: false, confirmed_at: now })
-        }
-        EnrollmentState::Waitlisted => {
-            changes.emit(&Waitlisted { enrollment: facts, position: position.unwrap_or_default() })
-        }
-        _ => changes.emit(&Requested { enrollment: facts }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use contracts::courses::{CourseFacts, CourseState, GetSectionFacts, SectionFacts};
+    use contracts::{
+        courses::{CourseFacts, CourseState, GetSectionFacts, SectionFacts},
+        enrollments::{Confirmed, Requested, Waitlisted},
+    };
     use serde_json::json;
     use testing::App;
 

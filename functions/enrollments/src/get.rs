@@ -5,7 +5,7 @@ use runtime::prelude::*;
 
 use crate::{
     course::Course,
-    enrollment::{ENROLLMENT_NOT_FOUND, Enrollment, EnrollmentView, view},
+    enrollment::{ENROLLMENT_NOT_FOUND, Enrollment, EnrollmentView, view, with_progress},
 };
 
 /// Get an enrollment.
@@ -27,7 +27,8 @@ impl Endpoint for GetEnrollment {
 
 pub async fn run(cx: Context<User>, request: GetEnrollment) -> Result<EnrollmentView> {
     let enrollment = seen(&cx, &request.enrollment_id).await?.enrollment;
-    view(&cx, &enrollment).await
+    let seen = vec![view(&cx, &enrollment).await?];
+    Ok(with_progress(&cx, seen, true).await?.remove(0))
 }
 
 /// An enrollment that the caller may see, and whether as staff.

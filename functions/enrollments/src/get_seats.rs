@@ -10,7 +10,7 @@ pub async fn run(cx: Context<System>, request: GetSeats) -> Result<SeatsOfSectio
     let sections = cx.get_all::<Seats>(&ids).await?;
     let counted = |seats: Stored<Seats>| contracts::enrollments::Seats {
         section_id: seats.section_id.clone(),
-        seats_taken: seats.taken,
+        seats_taken: seats.held(cx.now),
         waitlist_length: seats.waiting,
     };
     Ok(SeatsOfSections { sections: sections.into_iter().flatten().map(counted).collect() })

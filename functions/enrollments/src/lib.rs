@@ -7,14 +7,20 @@
 //! What a section allows is its course's business: it's learned from events,
 //! at once where that matters, and asked for where it isn't known yet.
 
+mod accept_offer;
+mod achievement;
 pub mod audit;
 mod cancel;
 mod cancelling;
+mod certificate;
 mod course;
 mod enroll;
 mod enrollment;
 mod get;
+mod get_certificate;
 mod get_seats;
+mod joining;
+mod lapse_offers;
 mod learn_course;
 mod learn_section;
 mod learning;
@@ -26,18 +32,26 @@ mod on_courses_section_cancelled;
 mod on_courses_section_created;
 mod on_courses_section_updated;
 mod on_courses_updated;
+mod on_enrollments_completed;
+mod progress;
 mod promote;
 mod promoting;
+mod record_progress;
 mod review;
+mod revoke_certificate;
 mod rules;
 mod seats;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 use contracts::{
     courses::GetSectionFacts,
-    enrollments::{Cancelled, Confirmed, Rejected, Requested, Waitlisted},
-    identity::GetContact,
+    enrollments::{
+        Cancelled, CertificateIssued, CertificateRevoked, Completed, Confirmed, Offered, Rejected,
+        Requested, Transferred, Waitlisted,
+    },
+    identity::{GetContact, SignStatement},
 };
 use runtime::Domain;
 
@@ -47,18 +61,32 @@ pub fn domain() -> Domain {
         .collection::<enrollment::Enrollment>()
         .collection::<seats::Seats>()
         .collection::<course::Course>()
+        .collection::<progress::Progress>()
+        .collection::<achievement::Achievement>()
+        .collection::<certificate::Certificate>()
         .event::<Confirmed>()
         .event::<Waitlisted>()
+        .event::<Offered>()
         .event::<Requested>()
         .event::<Rejected>()
         .event::<Cancelled>()
+        .event::<Transferred>()
+        .event::<Completed>()
+        .event::<CertificateIssued>()
+        .event::<CertificateRevoked>()
         .calls::<GetSectionFacts>()
         .calls::<GetContact>()
+        .calls::<SignStatement>()
         .batch(enroll::run)
         .operation(get::run)
         .operation(list::run)
         .operation(cancel::run)
         .operation(review::run)
+        .operation(accept_offer::run)
+        .operation(transfer::run)
+        .operation(record_progress::run)
+        .operation(get_certificate::run)
+        .operation(revoke_certificate::run)
         .operation(get_seats::run)
         .operation(learn_section::run)
         .operation(learn_course::run)
@@ -69,5 +97,7 @@ pub fn domain() -> Domain {
         .subscriber(on_courses_published::run)
         .subscriber(on_courses_updated::run)
         .subscriber(on_courses_deleted::run)
+        .subscriber(on_enrollments_completed::run)
         .job(promote::run)
+        .job(lapse_offers::run)
 }

@@ -8,7 +8,7 @@ use runtime::{page_token, place, prelude::*, problems::FORBIDDEN};
 
 use crate::{
     course::Course,
-    enrollment::{Enrollment, EnrollmentView, view},
+    enrollment::{Enrollment, EnrollmentView, view, with_progress},
     seats::Seats,
 };
 
@@ -76,6 +76,7 @@ pub async fn run(cx: Context<User>, request: ListEnrollments) -> Result<Page<Enr
             break;
         }
     }
+    let items = with_progress(&cx, items, false).await?;
     Ok(Page { items, next_page_token: after.map(|after| page_token(&query, &after)) })
 }
 

@@ -1,8 +1,9 @@
-//! Promoting: those who wait get the seats that are free, in the order of joining.
+//! Promoting: those who wait get the seats that are free, in the order of
+//! joining: at once, or as an offer where the section says so.
 
 use contracts::{
     courses::SectionId,
-    enrollments::{Confirmed, EnrollmentState},
+    enrollments::{Confirmed, EnrollmentState, Offered},
 };
 use runtime::prelude::*;
 
@@ -12,7 +13,7 @@ use crate::{
 };
 
 /// The most who are promoted in one commit: each writes an enrollment and an event.
-const AT_ONCE: u32 = 200;
+const AT_ONCE: u32 = 150;
 
 /// Gives the free seats to the first of the queue: the changes, without the
 /// seats' own, which the caller saves. `leaving` is on the way out of the queue
@@ -23,6 +24,7 @@ pub async fn first<C>(
     leaving: Option<&Enrollment>,
 ) -> Result<Changes> {
     let mut changes = Changes::new();
+    seats.lapse(cx.now);
     let wanted = seats.promotable().min(AT_ONCE);
     if wanted == 0 {
         return Ok(changes);
@@ -33,13 +35,24 @@ pub async fn first<C>(
     let staying =
         waiting.into_iter().filter(|it| leaving.is_none_or(|leaving| it.id != leaving.id));
     for mut enrollment in staying.take(wanted as usize) {
-        seats.promote(cx.now);
-        enrollment.take(Place::Seat, cx.now);
-        let told =
-            Confirmed { enrollment: enrollment.facts(), promoted: true, confirmed_at: cx.now };
-        changes = changes.save(&enrollment).emit(&told);
+        let place = seats.promote(cx.now);
+        enrollment.take(place, cx.now);
+        changes = changes.save(&enrollment).and(told(&enrollment, place, cx.now));
     }
     Ok(changes)
+}
+
+/// What the others are told of somebody who has got a seat after waiting, or an offer of one.
+pub fn told(enrollment: &Enrollment, place: Place, now: Timestamp) -> Changes {
+    let facts = enrollment.facts();
+    match place {
+        Place::Offer { until: expires_at } => {
+            Changes::new().emit(&Offered { enrollment: facts, expires_at })
+        }
+        Place::Seat | Place::Queue { .. } => {
+            Changes::new().emit(&Confirmed { enrollment: facts, promoted: true, confirmed_at: now })
+        }
+    }
 }
 
 /// Gives all free seats of a section to those who wait, a part at a time.

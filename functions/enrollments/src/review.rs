@@ -70,7 +70,7 @@ pub async fn run(cx: Context<User>, request: ReviewEnrollment) -> Result<Enrollm
     if request.decision == Decision::Reject {
         enrollment.reject(note.clone(), cx.now);
         let told = Rejected { enrollment: enrollment.facts(), note };
-        let view = enrollment.view(None);
+        let view = enrollment.view(None, cx.now);
         return cx.answer(Changes::new().save(&enrollment).emit(&told), view).await;
     }
     let mut seats = known(&cx, &enrollment.section_id).await?.seats;
@@ -88,13 +88,13 @@ pub async fn run(cx: Context<User>, request: ReviewEnrollment) -> Result<Enrollm
     let changes = Changes::new().save(&enrollment).save(&seats);
     let facts = enrollment.facts();
     match place {
-        Place::Seat => {
+        Place::Seat | Place::Offer { .. } => {
             let told = Confirmed { enrollment: facts, promoted: false, confirmed_at: cx.now };
-            cx.answer(changes.emit(&told), enrollment.view(None)).await
+            cx.answer(changes.emit(&told), enrollment.view(None, cx.now)).await
         }
         Place::Queue { position } => {
             let told = Waitlisted { enrollment: facts, position };
-            cx.answer(changes.emit(&told), enrollment.view(Some(position))).await
+            cx.answer(changes.emit(&told), enrollment.view(Some(position), cx.now)).await
         }
     }
 }

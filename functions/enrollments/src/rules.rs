@@ -56,6 +56,13 @@ pub struct Rules {
     closes_at: Option<Timestamp>,
     /// Whether an instructor must approve.
     pub approval_required: bool,
+    /// How many hours a seat that became free is kept for the one it's offered
+    /// to; nothing: it's theirs at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offer_hours: Option<u32>,
+    /// When the section begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    starts_at: Option<Timestamp>,
     /// The enrollment key, sealed.
     key_seal: Option<String>,
     /// Whether the section was cancelled.
@@ -73,6 +80,8 @@ impl From<&SectionFacts> for Rules {
             // Nobody enrolls in what is over.
             closes_at: facts.enrollment_closes_at.or(facts.ends_at),
             approval_required: facts.approval_required,
+            offer_hours: facts.offer_hours,
+            starts_at: facts.starts_at,
             key_seal: facts.enrollment_key_seal.clone(),
             cancelled: facts.cancelled,
             revision: facts.revision,
@@ -102,6 +111,19 @@ impl Rules {
             refusals.push(refusal);
         }
         refusals
+    }
+
+    /// Until when a seat that becomes free now is kept for the one it's offered
+    /// to; nothing: it's theirs at once. It's a full minute, as people are told
+    /// it, and before the section begins it's no later than that.
+    pub fn offered_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let minutes = i64::from(self.offer_hours?) * 60;
+        let until = now.plus_minutes(minutes).plus_seconds(59);
+        let until = Timestamp::from_millis(until.as_millis() + 999);
+        let full_minute = until.as_millis().div_euclid(60_000) * 60_000;
+        let until = Timestamp::from_millis(full_minute);
+        let begins = self.starts_at.filter(|starts_at| *starts_at > now);
+        Some(begins.map_or(until, |begins| begins.min(until)))
     }
 
     /// Refuses a missing or wrong enrollment key.
@@ -176,6 +198,19 @@ pub(crate) mod tests {
         assert_eq!(at(1000), "");
         assert_eq!(at(1999), "");
         assert_eq!(at(2000), "enrollment-closed");
+    }
+
+    #[test]
+    fn an_offer_ends_on_a_full_minute_and_when_the_section_begins() {
+        let at = Timestamp::from_millis;
+        let offering = SectionFacts { offer_hours: Some(2), ..facts(None) };
+        let until = |facts: &SectionFacts, now| Rules::from(facts).offered_until(now);
+        assert_eq!(until(&facts(None), at(1)), None);
+        assert_eq!(until(&offering, at(0)), Some(at(7_200_000)));
+        assert_eq!(until(&offering, at(1)), Some(at(7_260_000)));
+        let soon = SectionFacts { starts_at: Some(at(3_600_000)), ..offering };
+        assert_eq!(until(&soon, at(1)), Some(at(3_600_000)));
+        assert_eq!(until(&soon, at(3_600_000)), Some(at(10_800_000)));
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! A section's seats: how many are taken, who may have the next, and in which
-//! order people joined. The one document that decides who sits.
+//! A section's seats: how many are taken or kept for somebody, who may have the
+//! next, and in which order people joined. The one document that decides who sits.
 
 use contracts::{
     courses::{CourseId, SectionFacts, SectionId},
@@ -8,6 +8,13 @@ use contracts::{
 use runtime::prelude::*;
 
 use crate::rules::{Rules, SECTION_FULL};
+
+/// The offer wasn't accepted before its deadline.
+pub const OFFER_LAPSED: Problem = Problem::conflict(
+    "offer-lapsed",
+    "This offer has lapsed; the seat has passed on.",
+    "Esta oferta venció; el cupo pasó a quien sigue.",
+);
 
 /// A section's seats.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +29,9 @@ pub struct Seats {
     pub taken: u32,
     /// How many wait for one.
     pub waiting: u32,
+    /// The seats that are kept for those they were offered to, by deadline.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    offers: Vec<Kept>,
     /// The number of the next who joins: the order of the queue.
     next_number: u64,
     /// A promise to courses to give out no more than a lower capacity.
@@ -40,6 +50,13 @@ struct Promise {
     revision: u64,
 }
 
+/// Seats that are kept until a deadline.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Kept {
+    until: Timestamp,
+    seats: u32,
+}
+
 impl Document for Seats {
     const COLLECTION: &'static str = "seats";
     const INDEXES: &'static [Index] = &[Index::ascending("promotable_since")];
@@ -53,6 +70,11 @@ impl Document for Seats {
 pub enum Place {
     /// On a seat.
     Seat,
+    /// Before a seat that is kept for them.
+    Offer {
+        /// From when on it's kept no more.
+        until: Timestamp,
+    },
     /// In the queue: 1 is next.
     Queue {
         /// The place in it.
@@ -69,6 +91,7 @@ impl Seats {
             rules: Rules::from(facts),
             taken: 0,
             waiting: 0,
+            offers: Vec::new(),
             next_number: 1,
             promise: None,
             promotable_since: None,
@@ -84,9 +107,21 @@ impl Seats {
         }
     }
 
+    /// How many seats are kept for those they were offered to.
+    pub fn reserved(&self) -> u32 {
+        self.offers.iter().map(|kept| kept.seats).sum()
+    }
+
+    /// How many seats nobody else may have now: those taken, and those kept.
+    pub fn held(&self, now: Timestamp) -> u32 {
+        let kept = self.offers.iter().filter(|kept| kept.until > now).map(|kept| kept.seats);
+        self.taken + kept.sum::<u32>()
+    }
+
     /// How many seats are free; nothing: any number.
     pub fn free(&self) -> Option<u32> {
-        self.capacity().map(|capacity| capacity.saturating_sub(self.taken))
+        let held = self.taken + self.reserved();
+        self.capacity().map(|capacity| capacity.saturating_sub(held))
     }
 
     /// How many of those who wait could have a seat now.
@@ -95,6 +130,14 @@ impl Seats {
             return 0;
         }
         self.free().map_or(self.waiting, |free| free.min(self.waiting))
+    }
+
+    /// Keeps no seat any longer for an offer whose deadline has passed. Once
+    /// that's noted the offer is worth nothing, whatever time another clock has:
+    /// the seat may be somebody's already.
+    pub fn lapse(&mut self, now: Timestamp) {
+        self.offers.retain(|kept| kept.until > now);
+        self.note_promotable(now);
     }
 
     /// Gives somebody the next number in the order of joining.
@@ -109,35 +152,100 @@ impl Seats {
     /// Nobody overtakes the queue: while somebody waits, whoever comes waits too,
     /// though a seat may just have become free.
     pub fn join(&mut self, now: Timestamp) -> Result<Place, Refusal> {
-        let place = if self.waiting == 0 && self.free() != Some(0) {
-            self.taken += 1;
-            Place::Seat
-        } else if self.rules.waitlist_capacity.is_none_or(|most| self.waiting < most) {
-            self.waiting += 1;
-            Place::Queue { position: self.waiting }
-        } else {
+        if let Some(seat) = self.sit(now) {
+            return Ok(seat);
+        }
+        if self.rules.waitlist_capacity.is_some_and(|most| self.waiting >= most) {
             return Err(self.full());
-        };
+        }
+        self.waiting += 1;
         self.note_promotable(now);
-        Ok(place)
+        Ok(Place::Queue { position: self.waiting })
     }
 
-    /// Gives a seat to one who waits.
-    pub fn promote(&mut self, now: Timestamp) {
+    /// Puts somebody on a free seat that nobody waits for; refuses if there's none.
+    pub fn join_seated(&mut self, now: Timestamp) -> Result<Place, Refusal> {
+        self.sit(now).ok_or_else(|| self.full())
+    }
+
+    fn sit(&mut self, now: Timestamp) -> Option<Place> {
+        self.lapse(now);
+        let is_free = self.waiting == 0 && self.free() != Some(0);
+        is_free.then(|| {
+            self.taken += 1;
+            Place::Seat
+        })
+    }
+
+    /// Gives a seat to one who waits: at once, or as an offer.
+    pub fn promote(&mut self, now: Timestamp) -> Place {
         debug_assert!(self.promotable() > 0, "a seat is free and somebody waits");
         self.waiting = self.waiting.saturating_sub(1);
+        let place = match self.rules.offered_until(now) {
+            None => {
+                self.taken += 1;
+                Place::Seat
+            }
+            Some(until) => {
+                self.keep(until);
+                Place::Offer { until }
+            }
+        };
+        self.note_promotable(now);
+        place
+    }
+
+    fn keep(&mut self, until: Timestamp) {
+        match self.offers.binary_search_by_key(&until, |kept| kept.until) {
+            Ok(index) => self.offers[index].seats += 1,
+            Err(index) => self.offers.insert(index, Kept { until, seats: 1 }),
+        }
+    }
+
+    /// Keeps one seat fewer until a deadline; whether there was one.
+    fn keep_no_more(&mut self, until: Timestamp) -> bool {
+        let Some(index) = self.offers.iter().position(|kept| kept.until == until) else {
+            return false;
+        };
+        self.offers[index].seats = self.offers[index].seats.saturating_sub(1);
+        self.offers.retain(|kept| kept.seats > 0);
+        true
+    }
+
+    /// Gives a seat to one whom it was offered to until then.
+    pub fn accept(&mut self, until: Timestamp, now: Timestamp) -> Result<Place, Refusal> {
+        self.lapse(now);
+        if !self.keep_no_more(until) {
+            return Err(Refusal::of(OFFER_LAPSED)
+                .because(
+                    "Enroll again to wait for another seat.",
+                    "Inscríbete de nuevo para esperar otro cupo.",
+                )
+                .with("expired_at", until.to_string())
+                .with("now", now.to_string()));
+        }
         self.taken += 1;
+        self.note_promotable(now);
+        Ok(Place::Seat)
+    }
+
+    /// Takes back an offer that was good until then.
+    pub fn leave_offer(&mut self, until: Timestamp, now: Timestamp) {
+        self.lapse(now);
+        self.keep_no_more(until);
         self.note_promotable(now);
     }
 
     /// Takes a seat back.
     pub fn leave_seat(&mut self, now: Timestamp) {
+        self.lapse(now);
         self.taken = self.taken.saturating_sub(1);
         self.note_promotable(now);
     }
 
     /// Takes one out of the queue.
     pub fn leave_queue(&mut self, now: Timestamp) {
+        self.lapse(now);
         self.waiting = self.waiting.saturating_sub(1);
         self.note_promotable(now);
     }
@@ -147,6 +255,7 @@ impl Seats {
         if facts.revision <= self.rules.revision {
             return false;
         }
+        self.lapse(now);
         self.rules = Rules::from(facts);
         // The change that the promise was made for has come, or will never come.
         let kept = self.promise.take().filter(|promise| promise.revision >= facts.revision);
@@ -163,8 +272,9 @@ impl Seats {
     /// it's for can't come any more. One for a later revision takes an earlier
     /// one's place: it's lower than the capacity that came of that.
     pub fn limit(&mut self, most: u32, revision: u64, now: Timestamp) -> Result<(), Refusal> {
-        if self.taken > most {
-            let taken = self.taken;
+        self.lapse(now);
+        let taken = self.taken + self.reserved();
+        if taken > most {
             return Err(Refusal::of(CAPACITY_BELOW_TAKEN)
                 .because(
                     format!(
@@ -188,7 +298,7 @@ impl Seats {
 
     /// The refusal for somebody who finds neither seat nor place.
     fn full(&self) -> Refusal {
-        let (taken, waiting) = (self.taken, self.waiting);
+        let (taken, waiting) = (self.taken + self.reserved(), self.waiting);
         Refusal::of(SECTION_FULL)
             .because(
                 format!("{taken} seats are taken and {waiting} people wait; try another section."),

@@ -2,7 +2,7 @@
 
 use contracts::{
     courses::{CourseFacts, CourseState, GetSectionFacts, SectionAndCourse, SectionFacts},
-    identity::{Contact, GetContact},
+    identity::{Contact, GetContact, SignStatement, SignedStatement},
 };
 use serde_json::{Value, json};
 use testing::{Answer, App};
@@ -41,6 +41,20 @@ pub fn app(section: SectionFacts, course: CourseFacts) -> App {
                 revision: 1,
             })
         })
+        .answering::<SignStatement>(|request| {
+            let statement = serde_json::Value::Object(request.statement);
+            Ok(SignedStatement { jws: format!("signed:{statement}") })
+        })
+}
+
+/// A course without an outline that ada has completed, and her certificate's id.
+pub async fn certified(section: SectionFacts, course: CourseFacts) -> (App, String) {
+    let app = app(section, course);
+    let ada = enrolled(&app, "ada").await;
+    let path = format!("/v1/enrollments/{ada}/record-progress");
+    let done = app.instructor("ines").post(&path, json!({ "completed": true })).await.ok();
+    app.settle().await;
+    (app, done["certificate_id"].as_str().expect("a certificate's id").to_owned())
 }
 
 /// The body of a request to enroll.

@@ -2,7 +2,7 @@
 
 use testing::simulation::{
     seats::{
-        Act::{self, CancelSection, Capacity, Enroll, Leave},
+        Act::{Accept, CancelSection, Capacity, Enroll, HandOver, Lapse, Leave},
         Cast, Small,
     },
     sweep,
@@ -11,10 +11,17 @@ use testing::simulation::{
 #[test]
 fn no_single_fault_breaks_a_law_at_any_step() {
     let cast = Cast::of(enrollments::domain);
-    let worlds: [&[Act]; 2] =
-        [&[Leave("ada"), Enroll("cid"), Capacity(2)], &[Enroll("cid"), CancelSection]];
-    for acts in worlds {
-        let small = Small { is_read: true, ..Small::of(1, &["ada", "bob"], acts) };
+    let of = |acts| Small::of(1, &["ada", "bob"], acts);
+    let offered = |acts| Small { left: vec!["ada"], offer_hours: Some(1), ..of(acts) };
+    let worlds = [
+        of(&[Leave("ada"), Enroll("cid"), Capacity(2)]),
+        of(&[Enroll("cid"), CancelSection]),
+        of(&[HandOver("ada", "eve"), Leave("bob")]),
+        offered(&[Accept("bob"), Enroll("cid"), Lapse]),
+        offered(&[Lapse, Enroll("bob")]),
+    ];
+    for small in worlds {
+        let (acts, small) = (small.acts.clone(), Small { is_read: true, ..small });
         let prepared = small.prepare(&cast);
         match sweep(&|| prepared.open()) {
             Ok(swept) => println!("{swept:?} of {acts:?}"),

@@ -3,7 +3,9 @@
 use testing::simulation::{
     Explored, explore,
     seats::{
-        Act::{self, Approve, CancelSection, Capacity, Enroll, Leave, Reject},
+        Act::{
+            self, Accept, Approve, CancelSection, Capacity, Enroll, HandOver, Lapse, Leave, Reject,
+        },
         Cast, Small,
     },
 };
@@ -91,6 +93,48 @@ fn three_or_four_things_at_once_where_an_instructor_approves() {
     try_every_order("three or four at once, with approval", worlds);
 }
 
+/// A section with one seat, which was ada's and is offered to bob; cid may wait.
+fn offered(joined: &[&'static str], acts: &[Act]) -> Small {
+    Small { left: vec!["ada"], offer_hours: Some(1), ..Small::of(1, joined, acts) }
+}
+
+#[test]
+fn two_things_at_once_where_seats_are_offered() {
+    let acts = [
+        Accept("bob"),
+        Leave("bob"),
+        Lapse,
+        Enroll("dan"),
+        Enroll("ada"),
+        Enroll("bob"),
+        Capacity(2),
+        Capacity(0),
+        CancelSection,
+    ];
+    let alone = pairs(&acts).map(|acts| offered(&["ada", "bob"], &acts));
+    let queued = pairs(&acts).map(|acts| offered(&["ada", "bob", "cid"], &acts));
+    try_every_order("two at once, with offers", alone.chain(queued));
+}
+
+#[test]
+fn an_offer_lapses_while_it_is_accepted_and_somebody_comes() {
+    let world = offered(&["ada", "bob"], &[Accept("bob"), Lapse, Enroll("dan")]);
+    try_every_order("accepted, lapsed, and wanted by another", [world]);
+}
+
+#[test]
+fn an_offer_lapses_while_who_let_it_comes_back() {
+    let world = offered(&["ada", "bob"], &[Lapse, Enroll("bob"), Accept("bob")]);
+    try_every_order("lapsed, and wanted back", [world]);
+}
+
+#[test]
+fn a_seat_is_handed_over_while_others_come_and_go() {
+    let acts = [HandOver("ada", "eve"), Leave("ada"), Enroll("eve"), Leave("bob"), Capacity(2)];
+    let worlds = acts[1..].iter().map(|act| Small::of(1, &["ada", "bob"], &[acts[0], *act]));
+    try_every_order("a seat handed over", worlds);
+}
+
 #[test]
 fn two_at_once_in_one_process() {
     let worlds = [&[] as &[_], &["ada"]].map(|joined| Small {
@@ -102,7 +146,7 @@ fn two_at_once_in_one_process() {
 
 #[test]
 fn what_is_wrong_is_found_in_a_small_world() {
-    let wrong: [(fn() -> runtime::Domain, Small); 6] = [
+    let wrong: [(fn() -> runtime::Domain, Small); 8] = [
         (
             || enrollments_with(Wrong::CountsThenInserts),
             Small::of(2, &["ada"], &[Enroll("bob"), Enroll("cid")]),
@@ -126,6 +170,14 @@ fn what_is_wrong_is_found_in_a_small_world() {
         (
             || enrollments_with(Wrong::KeepsOldPromises),
             Small::of(2, &["ada"], &[Capacity(1), Capacity(3), Enroll("bob")]),
+        ),
+        (
+            || enrollments_with(Wrong::AcceptsWhatWasPassedOn),
+            offered(&["ada", "bob"], &[Accept("bob"), Lapse, Enroll("dan")]),
+        ),
+        (
+            || enrollments_with(Wrong::ForgetsWhatIsOffered),
+            offered(&["ada", "bob"], &[Accept("bob"), Enroll("dan")]),
         ),
     ];
     for (domain, small) in wrong {

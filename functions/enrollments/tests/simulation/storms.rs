@@ -30,12 +30,19 @@ const MET: &[&str] = &[
     "pending_approval to cancelled",
     "waitlisted to confirmed",
     "waitlisted to cancelled",
+    "waitlisted to offered",
+    "offered to confirmed",
+    "offered to cancelled",
+    "transferred",
     "confirmed to cancelled",
     "section-full",
     "section-cancelled",
     "already-enrolled",
     "course-not-published",
     "not-pending-approval",
+    "no-offer",
+    "offer-lapsed",
+    "not-confirmed",
 ];
 
 #[test]

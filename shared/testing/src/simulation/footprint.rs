@@ -17,6 +17,10 @@ pub(crate) struct Footprint {
     pub(crate) writes: Vec<(usize, Changed)>,
     /// It touched what can't be told apart: what the test itself plays.
     pub(crate) played: bool,
+    /// So much time has passed that whoever looks at the clock may act otherwise.
+    pub(crate) ages: bool,
+    /// Somebody looked at the clock.
+    pub(crate) looks: bool,
 }
 
 /// What a step has read of a store.
@@ -30,7 +34,9 @@ pub(crate) enum Read {
 impl Footprint {
     /// Whether the order of two steps may matter.
     pub(crate) fn meets(&self, other: &Self) -> bool {
-        self.processes.iter().any(|process| other.processes.contains(process))
+        (self.ages && (other.ages || other.looks))
+            || (self.looks && other.ages)
+            || self.processes.iter().any(|process| other.processes.contains(process))
             || (self.played && other.played)
             || self.overwrites(other)
             || other.overwrites(self)

@@ -27,6 +27,8 @@ pub(crate) enum Ask {
     Send(Message),
     Taken(String),
     Sleep(Duration),
+    /// To have a job run somewhere.
+    Job(&'static str),
     /// To touch what the test itself plays.
     Touch,
 }
@@ -134,6 +136,7 @@ impl fmt::Display for Ask {
             Self::Send(message) => write!(f, "send mail {}", message.message_id),
             Self::Taken(message_id) => write!(f, "ask for mail {message_id}"),
             Self::Touch => f.write_str("touch what is played"),
+            Self::Job(job) => write!(f, "have {job} run"),
             Self::Sleep(duration) => write!(f, "sleep {} ms", duration.as_millis()),
         }
     }

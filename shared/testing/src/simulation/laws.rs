@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use contracts::Timestamp;
 use serde_json::Value;
 
 use super::{documents::Changed, service::Served};
@@ -34,16 +35,24 @@ pub struct Commit<'w> {
 }
 
 /// Everything that is stored.
-pub struct Stores<'w>(pub(crate) &'w [Served]);
+pub struct Stores<'w> {
+    pub(crate) served: &'w [Served],
+    pub(crate) now: Timestamp,
+}
 
 impl<'w> Stores<'w> {
+    /// The time in the world.
+    pub const fn now(&self) -> Timestamp {
+        self.now
+    }
+
     /// All documents of a collection, by their ids.
     pub fn all(
         &self,
         domain: &str,
         collection: &'static str,
     ) -> impl Iterator<Item = (&'w str, &'w Value)> {
-        let served = self.0.iter().find(|served| served.name == domain);
+        let served = self.served.iter().find(|served| served.name == domain);
         served.into_iter().flat_map(move |served| served.documents.all(collection))
     }
 }

@@ -61,7 +61,7 @@ impl Pending {
                     &[How::Fails, How::Unheard, How::Fatal]
                 }
                 Ask::Call(..) | Ask::Request(..) => &[How::Fails, How::Fatal, How::Twice],
-                Ask::Sleep(_) | Ask::Touch => &[],
+                Ask::Sleep(_) | Ask::Job(_) | Ask::Touch => &[],
             },
             What::Replied { .. } => &[How::Unheard],
             What::Delivery(_) => &[How::Fails, How::Twice],

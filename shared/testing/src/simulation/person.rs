@@ -124,6 +124,11 @@ impl Person {
         while self.ports.bus.publish(std::slice::from_ref(&event)).await.is_err() {}
     }
 
+    /// Has a job run, as the clock does; it isn't waited for.
+    pub async fn have_run(&self, job: &'static str) {
+        self.gate.pass(Ask::Job(job)).await;
+    }
+
     /// Waits for a turn to look at, or change, what the test itself plays.
     pub async fn touch(&self) {
         self.gate.pass(Ask::Touch).await;

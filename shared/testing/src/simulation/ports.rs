@@ -24,6 +24,8 @@ pub(crate) struct Simulated {
     pub(crate) gate: Gate,
     /// The world's time, in milliseconds since 1970.
     pub(crate) millis: Arc<AtomicI64>,
+    /// Whether somebody has looked at it in the step that is being taken.
+    pub(crate) looked: Arc<AtomicBool>,
     /// Whether events are relayed in the request that has committed them, as
     /// where nothing runs after the answer.
     pub(crate) relays_at_once: Arc<AtomicBool>,
@@ -107,6 +109,7 @@ impl Mail for Simulated {
 #[async_trait]
 impl Clock for Simulated {
     fn now(&self) -> Timestamp {
+        self.looked.store(true, Ordering::SeqCst);
         Timestamp::from_millis(self.millis.load(Ordering::SeqCst))
     }
 

@@ -79,6 +79,19 @@ impl World {
         self.run(target);
     }
 
+    /// Begins a job in a process that serves its domain.
+    fn begin_job(&mut self, job: &'static str) {
+        let its = self.served.iter().position(|served| served.jobs.iter().any(|it| it == job));
+        let target = self.instance(its.unwrap_or_else(|| panic!("nobody has {job}")), None);
+        let gate = self.gate(target);
+        let host = self.alive[target].host.clone().expect("services have hosts");
+        self.alive[target].process.begin(async move {
+            let result = host.run_job(job).await.map_err(|error| error.to_string());
+            gate.note(Arrival::Ended { what: job.to_owned(), result });
+        });
+        self.run(target);
+    }
+
     fn begin_step(&mut self, id: u64) {
         self.steps += 1;
         self.step = id;
@@ -131,7 +144,12 @@ impl World {
             Ask::Taken(id) if self.mail.contains(&id) => Answer::Taken(Taken::Yes),
             Ask::Taken(_) => Answer::Taken(Taken::No),
             Ask::Sleep(duration) => {
+                self.touched.ages |= duration.as_secs() >= 60;
                 self.let_time_pass(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX));
+                Answer::Done
+            }
+            Ask::Job(job) => {
+                self.begin_job(job);
                 Answer::Done
             }
             Ask::Touch => {
@@ -192,7 +210,8 @@ impl World {
         match self.served[service].documents.commit(writes) {
             Ok(Ok(changes)) => {
                 self.commits += 1;
-                let (domain, stores) = (self.served[service].name, Stores(&self.served));
+                let (domain, now) = (self.served[service].name, self.now());
+                let stores = Stores { served: &self.served, now };
                 let result = self.laws.committed(&Commit { domain, changes: &changes, stores });
                 self.hold(result);
                 self.touched.writes.extend(changes.into_iter().map(|changed| (service, changed)));
@@ -377,6 +396,7 @@ impl World {
     pub(crate) fn run(&mut self, process: usize) {
         self.touched.processes.push(process);
         self.alive[process].process.run();
+        self.touched.looks |= self.was_looked_at();
         let arrivals = std::mem::take(&mut *self.arrivals.lock().expect("no holder panics"));
         for arrival in arrivals {
             match arrival {

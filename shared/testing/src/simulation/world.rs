@@ -60,6 +60,7 @@ pub struct World {
     pub(crate) chance: Dice,
     pub(crate) routing: Routing,
     millis: Arc<AtomicI64>,
+    looked: Arc<AtomicBool>,
     relays_at_once: Arc<AtomicBool>,
     violation: Option<String>,
     seen: BTreeMap<String, u64>,
@@ -111,6 +112,7 @@ impl World {
             chance: Dice::of(!seed),
             routing: Routing::Chance,
             millis: Arc::new(AtomicI64::new(BEGINNING_MILLIS)),
+            looked: Arc::default(),
             relays_at_once: Arc::new(AtomicBool::new(true)),
             violation: None,
             seen: BTreeMap::new(),
@@ -179,12 +181,17 @@ impl World {
 
     /// What is stored.
     pub fn stores(&self) -> Stores<'_> {
-        Stores(&self.served)
+        Stores { served: &self.served, now: self.now() }
     }
 
     /// The time.
     pub fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.millis.load(Ordering::SeqCst))
+    }
+
+    /// Whether somebody has looked at the time since this was asked last.
+    pub(crate) fn was_looked_at(&self) -> bool {
+        self.looked.swap(false, Ordering::SeqCst)
     }
 
     pub(crate) fn let_time_pass(&self, millis: i64) {
@@ -216,7 +223,8 @@ impl World {
 
     /// Looks whether all is as it should be, once nothing happens any more.
     pub(crate) fn rest(&mut self) {
-        let result = self.laws.at_rest(&Stores(&self.served));
+        let stores = Stores { served: &self.served, now: self.now() };
+        let result = self.laws.at_rest(&stores);
         self.hold(result);
         if self.people > 0 {
             self.hold(Err(format!("{} people wait for ever", self.people)));
@@ -283,6 +291,7 @@ impl World {
         let simulated = Arc::new(Simulated {
             gate: gate.clone(),
             millis: self.millis.clone(),
+            looked: self.looked.clone(),
             relays_at_once: self.relays_at_once.clone(),
         });
         let Given { keyring, verifier, secret, settings } = Given::ports();

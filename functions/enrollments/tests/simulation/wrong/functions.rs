@@ -4,7 +4,7 @@ use contracts::{
     courses::{GetSectionFacts, SectionFacts, SectionId, SectionUpdated},
     enrollments::{
         CAPACITY_BELOW_TAKEN, CancelReason, Cancelled, Confirmed, LearnSection, LimitSeats,
-        Rejected, Requested, Waitlisted,
+        Offered, Rejected, Requested, Waitlisted,
     },
 };
 use runtime::{Domain, prelude::*};
@@ -53,6 +53,16 @@ pub enum Wrong {
     KeepsOldPromises,
     /// Lets who is approved wait under the number of their request.
     ApprovesUnderTheOldNumber,
+    /// Gives seats that are kept for somebody to whoever comes.
+    ForgetsWhatIsOffered,
+    /// Takes a yes to an offer whatever the time.
+    AcceptsLate,
+    /// Looks at the enrollment's deadline alone, not at whether the seat is still kept.
+    AcceptsWhatWasPassedOn,
+    /// Takes off who let an offer lapse, and tells nobody.
+    LapsesSilently,
+    /// Takes off who let an offer lapse, and leaves the seats as they are.
+    LapsesBesideTheSeats,
 }
 
 /// Enrollments with those of its functions replaced that are wrong.
@@ -83,14 +93,31 @@ fn functions(wrong: Wrong) -> Domain {
         ApprovesUnderTheOldNumber => {
             domain.operation(move |cx, request| review(cx, request, wrong))
         }
+        ForgetsWhatIsOffered => domain.operation(move |cx, request| enroll(cx, request, wrong)),
+        AcceptsLate | AcceptsWhatWasPassedOn => {
+            domain.operation(move |cx, request| accept(cx, request, wrong))
+        }
+        LapsesSilently | LapsesBesideTheSeats => {
+            domain.job(move |cx, _: LapseOffers| lapse_offers(cx, wrong))
+        }
         Nothing => domain
             .operation(move |cx, request| enroll(cx, request, wrong))
             .operation(move |cx, request| cancel(cx, request, wrong))
             .operation(move |cx, request: LearnSection| learn(cx, request.section, wrong))
             .subscriber(move |cx, event: SectionUpdated| learn(cx, event.section, wrong))
             .operation(move |cx, request| limit(cx, request, wrong))
-            .operation(move |cx, request| review(cx, request, wrong)),
+            .operation(move |cx, request| review(cx, request, wrong))
+            .operation(move |cx, request| accept(cx, request, wrong))
+            .job(move |cx, _: LapseOffers| lapse_offers(cx, wrong)),
     }
+}
+
+#[derive(Default)]
+struct LapseOffers;
+
+impl Job for LapseOffers {
+    const NAME: &'static str = "enrollments.lapse_offers";
+    const SCHEDULE: &'static str = "* * * * *";
 }
 
 /// Declares requests as the real ones are.
@@ -116,6 +143,8 @@ requests! {
     Cancel "enrollments.cancel" Route::act("/v1/enrollments/{enrollment_id}/cancel") => {
         enrollment_id: String
     }
+    Accept "enrollments.accept_offer"
+        Route::act("/v1/enrollments/{enrollment_id}/accept-offer") => { enrollment_id: String }
     Review "enrollments.review" Route::act("/v1/enrollments/{enrollment_id}/review") => {
         enrollment_id: String, decision: String
     }
@@ -141,16 +170,29 @@ async fn enroll(cx: Context<User>, request: Enroll, wrong: Wrong) -> Result<Valu
         // Read after what was decided by: its version guards nothing any more.
         seats = seats_of(&cx, &section_id).await?;
     }
-    let is_in = earlier.as_ref().is_some_and(|it| it.is_active());
+    seats.lapse(cx.now);
+    let lapsed = earlier.as_ref().is_some_and(|it| it.has_lapsed(cx.now));
+    let is_in = !lapsed && earlier.as_ref().is_some_and(|it| it.is_active());
     if is_in || seats.is_cancelled() {
         return Err(REFUSED.into());
     }
     let new = || Stored::new(Enrollment::new(&id, &seats, &user_id, cx.now));
     let mut enrollment = earlier.unwrap_or_else(new);
+    let mut returned = Changes::new();
+    if lapsed {
+        enrollment.become_state("cancelled", cx.now);
+        let why = CancelReason::OfferLapsed;
+        returned = returned.emit(&Cancelled { enrollment: enrollment.facts(), why });
+    }
 
     let is_next = number(&seats.0, "waiting") == 0 || wrong == Wrong::IgnoresTheQueue;
     let is_free = match wrong {
-        Wrong::CountsThenInserts => seats.most().is_none_or(|most| seated < most),
+        Wrong::CountsThenInserts => {
+            seats.most().is_none_or(|most| seated + seats.reserved() < most)
+        }
+        Wrong::ForgetsWhatIsOffered => {
+            seats.most().is_none_or(|most| number(&seats.0, "taken") < most)
+        }
         _ => seats.has_free_seat(),
     };
     let by_themselves = user_id == cx.caller.id.as_str();
@@ -163,7 +205,7 @@ async fn enroll(cx: Context<User>, request: Enroll, wrong: Wrong) -> Result<Valu
     } else {
         return Err(REFUSED.into());
     };
-    enrollment.become_state(state);
+    enrollment.become_state(state, cx.now);
     seats.count(state, 1);
     let all = Query::ascending::<Enrollment>("number").equals("section_id", &section_id);
     let number_given = match wrong {
@@ -177,7 +219,7 @@ async fn enroll(cx: Context<User>, request: Enroll, wrong: Wrong) -> Result<Valu
         return cx.answer(Changes::new(), view).await;
     }
 
-    let told = told(&enrollment, position, false, cx.now);
+    let told = returned.and(told(&enrollment, position, false, cx.now));
     let changes = Changes::new().save(&enrollment);
     match wrong {
         Wrong::AnswersApart => {
@@ -200,8 +242,12 @@ async fn cancel(cx: Context<User>, request: Cancel, wrong: Wrong) -> Result<Valu
     }
     let section_id = text(&enrollment.0, "section_id");
     let mut seats = seats_of(&cx, &section_id).await?;
+    seats.lapse(cx.now);
     seats.count(&enrollment.state(), -1);
-    enrollment.become_state("cancelled");
+    if let Some(until) = enrollment.offer() {
+        seats.count_offer(&until, -1);
+    }
+    enrollment.become_state("cancelled", cx.now);
     let facts = enrollment.facts();
     let mut changes = Changes::new()
         .save(&enrollment)
@@ -234,6 +280,7 @@ async fn promoted<C>(
     if wrong == Wrong::PromotesTheLast {
         queue.reverse();
     }
+    seats.lapse(cx.now);
     let mut changes = Changes::new();
     let mut extra = usize::from(wrong == Wrong::PromotesTwo);
     for mut first in queue {
@@ -242,8 +289,17 @@ async fn promoted<C>(
         }
         extra -= usize::from(!seats.has_free_seat());
         seats.count("waitlisted", -1);
-        seats.count("confirmed", 1);
-        first.become_state("confirmed");
+        match seats.offered_until(cx.now) {
+            None => {
+                seats.count("confirmed", 1);
+                first.become_state("confirmed", cx.now);
+            }
+            Some(until) => {
+                seats.count_offer(&until, 1);
+                first.become_state("offered", cx.now);
+                first.0["offer_expires_at"] = json!(until);
+            }
+        }
         changes = changes.and(told(&first, None, true, cx.now)).save(&first);
     }
     Ok(changes)
@@ -257,11 +313,12 @@ async fn review(cx: Context<User>, request: Review, wrong: Wrong) -> Result<Valu
         return Err(REFUSED.into());
     }
     if request.decision == "reject" {
-        enrollment.become_state("rejected");
+        enrollment.become_state("rejected", cx.now);
         let told = Rejected { enrollment: enrollment.facts(), note: None };
         let view = enrollment.view(None);
         return cx.answer(Changes::new().save(&enrollment).emit(&told), view).await;
     }
+    seats.lapse(cx.now);
     let state = if number(&seats.0, "waiting") == 0 && seats.has_free_seat() {
         "confirmed"
     } else if seats.has_place_in_queue() {
@@ -269,7 +326,7 @@ async fn review(cx: Context<User>, request: Review, wrong: Wrong) -> Result<Valu
     } else {
         return Err(REFUSED.into());
     };
-    enrollment.become_state(state);
+    enrollment.become_state(state, cx.now);
     seats.count(state, 1);
     if wrong != Wrong::ApprovesUnderTheOldNumber {
         enrollment.0["number"] = json!(seats.take_number());
@@ -279,12 +336,64 @@ async fn review(cx: Context<User>, request: Review, wrong: Wrong) -> Result<Valu
     cx.answer(changes, enrollment.view(position)).await
 }
 
+async fn accept(cx: Context<User>, request: Accept, wrong: Wrong) -> Result<Value> {
+    let found = cx.get::<Enrollment>(&request.enrollment_id).await?;
+    let mut enrollment = found.ok_or(REFUSED)?;
+    if enrollment.state() == "confirmed" {
+        return cx.answer(Changes::new(), enrollment.view(None)).await;
+    }
+    let until = enrollment.offer().ok_or(REFUSED)?;
+    let mut seats = seats_of(&cx, &text(&enrollment.0, "section_id")).await?;
+    if seats.is_cancelled() {
+        return Err(REFUSED.into());
+    }
+    let is_late = enrollment.has_lapsed(cx.now);
+    if wrong != Wrong::AcceptsLate {
+        seats.lapse(cx.now);
+    }
+    let is_kept = seats.count_offer(&until, -1);
+    let is_good = match wrong {
+        Wrong::AcceptsLate => is_kept,
+        Wrong::AcceptsWhatWasPassedOn => !is_late,
+        _ => is_kept,
+    };
+    if !is_good {
+        return Err(REFUSED.into());
+    }
+    seats.count("confirmed", 1);
+    enrollment.become_state("confirmed", cx.now);
+    let changes = told(&enrollment, None, true, cx.now).save(&enrollment).save(&seats);
+    cx.answer(changes, enrollment.view(None)).await
+}
+
+async fn lapse_offers(cx: Context<System>, wrong: Wrong) -> Result<()> {
+    let due = Query::ascending::<Enrollment>("offer_expires_at").at_most(cx.now);
+    let (lapsed, _) = cx.query::<Enrollment>(&due).await?;
+    for mut enrollment in lapsed {
+        let section_id = text(&enrollment.0, "section_id");
+        let mut seats = seats_of(&cx, &section_id).await?;
+        seats.lapse(cx.now);
+        let mut changes = Changes::new();
+        if wrong != Wrong::LapsesBesideTheSeats {
+            changes = promoted(&cx, &mut seats, None, wrong).await?.save(&seats);
+        }
+        enrollment.become_state("cancelled", cx.now);
+        let why = CancelReason::OfferLapsed;
+        let told = Cancelled { enrollment: enrollment.facts(), why };
+        let changes = changes.save(&enrollment);
+        let changes = if wrong == Wrong::LapsesSilently { changes } else { changes.emit(&told) };
+        cx.commit_part(changes).await?;
+    }
+    Ok(())
+}
+
 async fn learn(cx: Context<System>, facts: SectionFacts, wrong: Wrong) -> Result<()> {
     let Some(mut seats) = cx.get::<Seats>(facts.section_id.as_str()).await? else {
         return cx.commit_part(Changes::new().create(&Seats::of(&facts))).await;
     };
     let known = number(&seats.0["rules"], "revision");
     if facts.revision > known || wrong == Wrong::LearnsOldFacts {
+        seats.lapse(cx.now);
         seats.learn(&facts);
         cx.commit_part(Changes::new().save(&seats)).await?;
     }
@@ -298,7 +407,8 @@ async fn learn(cx: Context<System>, facts: SectionFacts, wrong: Wrong) -> Result
 
 async fn limit(cx: Context<System>, request: LimitSeats, wrong: Wrong) -> Result<()> {
     let mut seats = seats_of(&cx, request.section_id.as_str()).await?;
-    if number(&seats.0, "taken") > u64::from(request.most) {
+    seats.lapse(cx.now);
+    if number(&seats.0, "taken") + seats.reserved() > u64::from(request.most) {
         return Err(CAPACITY_BELOW_TAKEN.into());
     }
     if wrong == Wrong::PromisesNothing {
@@ -334,6 +444,7 @@ fn told(enrollment: &Enrollment, position: Option<u64>, promoted: bool, now: Tim
     match state.as_str() {
         "confirmed" => Changes::new().emit(&Confirmed { enrollment, promoted, confirmed_at: now }),
         "waitlisted" => Changes::new().emit(&Waitlisted { enrollment, position }),
+        "offered" => Changes::new().emit(&Offered { enrollment, expires_at: now }),
         _ => Changes::new().emit(&Requested { enrollment }),
     }
 }

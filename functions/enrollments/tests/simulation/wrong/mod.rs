@@ -25,7 +25,8 @@ fn wrong() -> Vec<(&'static str, Cast)> {
         CountsThenInserts IgnoresTheQueue MakesUpIds NumbersByCounting AnswersApart TellsApart
         PromotesApart ReleasesFirst ForgetsToPromote PromotesTwo PromotesTheLast LearnsOldFacts
         LearnsAndForgetsTheQueue PromisesNothing KeepsTheLastPromise KeepsOldPromises
-        ApprovesUnderTheOldNumber
+        ApprovesUnderTheOldNumber ForgetsWhatIsOffered AcceptsLate AcceptsWhatWasPassedOn
+        LapsesSilently LapsesBesideTheSeats
     ];
     wrong.extend([
         ("ForgetsPreconditions", real().with_ports(ports::without_preconditions)),

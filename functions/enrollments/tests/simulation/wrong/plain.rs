@@ -1,6 +1,8 @@
 //! Enrollments once more, small and plain, on the same documents: what the wrong
 //! functions are made from.
 
+use std::collections::BTreeMap;
+
 use contracts::{courses::SectionFacts, enrollments::EnrollmentFacts};
 use runtime::{derived_id, prelude::*};
 use serde_json::{Value, json};
@@ -54,6 +56,9 @@ impl Seats {
             "opens_at": null, "closes_at": null, "approval_required": facts.approval_required,
             "key_seal": null, "cancelled": facts.cancelled, "revision": facts.revision,
         });
+        if let Some(hours) = facts.offer_hours {
+            self.0["rules"]["offer_hours"] = json!(hours);
+        }
         if self.0["promise"]["revision"].as_u64().is_some_and(|it| it < facts.revision) {
             self.promise(None);
         }
@@ -74,7 +79,57 @@ impl Seats {
     }
 
     pub fn has_free_seat(&self) -> bool {
-        self.most().is_none_or(|most| number(&self.0, "taken") < most)
+        let held = number(&self.0, "taken") + self.reserved();
+        self.most().is_none_or(|most| held < most)
+    }
+
+    /// How many seats are kept for those they were offered to.
+    pub fn reserved(&self) -> u64 {
+        self.kept().values().sum()
+    }
+
+    /// Until when seats are kept, and how many.
+    fn kept(&self) -> BTreeMap<String, u64> {
+        let offers = self.0["offers"].as_array().cloned().unwrap_or_default();
+        offers.iter().map(|it| (text(it, "until"), number(it, "seats"))).collect()
+    }
+
+    fn keep(&mut self, mut kept: BTreeMap<String, u64>) {
+        kept.retain(|_, seats| *seats > 0);
+        let document = self.0.as_object_mut().expect("documents are objects");
+        document.remove("offers");
+        if !kept.is_empty() {
+            let offer = |(until, seats)| json!({ "until": until, "seats": seats });
+            let offers: Vec<Value> = kept.into_iter().map(offer).collect();
+            document.insert("offers".to_owned(), json!(offers));
+        }
+    }
+
+    /// Keeps no seat whose deadline has passed.
+    pub fn lapse(&mut self, now: Timestamp) {
+        let mut kept = self.kept();
+        kept.retain(|until, _| *until > now.to_string());
+        self.keep(kept);
+    }
+
+    /// Keeps a seat more or fewer until a deadline; whether one was kept before.
+    pub fn count_offer(&mut self, until: &str, by: i64) -> bool {
+        let mut kept = self.kept();
+        let had = kept.contains_key(until);
+        if by > 0 || had {
+            let seats = kept.entry(until.to_owned()).or_default();
+            *seats = seats.saturating_add_signed(by);
+        }
+        self.keep(kept);
+        had
+    }
+
+    /// Until when a seat that becomes free now is kept, where it's offered.
+    pub fn offered_until(&self, now: Timestamp) -> Option<String> {
+        let hours = self.0["rules"]["offer_hours"].as_i64()?;
+        let until = now.plus_minutes(hours * 60).as_millis();
+        let full_minute = (until + 59_999).div_euclid(60_000) * 60_000;
+        Some(Timestamp::from_millis(full_minute).to_string())
     }
 
     pub fn has_place_in_queue(&self) -> bool {
@@ -121,11 +176,23 @@ impl Enrollment {
     }
 
     pub fn is_active(&self) -> bool {
-        matches!(self.state().as_str(), "confirmed" | "waitlisted" | "pending_approval")
+        let those = ["confirmed", "waitlisted", "pending_approval", "offered"];
+        those.contains(&self.state().as_str())
     }
 
-    pub fn become_state(&mut self, state: &str) {
+    /// Until when they are offered a seat.
+    pub fn offer(&self) -> Option<String> {
+        self.0["offer_expires_at"].as_str().map(str::to_owned)
+    }
+
+    pub fn has_lapsed(&self, now: Timestamp) -> bool {
+        self.offer().is_some_and(|until| until <= now.to_string())
+    }
+
+    pub fn become_state(&mut self, state: &str, now: Timestamp) {
         self.0["state"] = json!(state);
+        self.0["updated_at"] = json!(now);
+        self.0.as_object_mut().expect("documents are objects").remove("offer_expires_at");
         self.0["revision"] = json!(number(&self.0, "revision") + 1);
     }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{
     Asked, Heard,
     courses::Catalog,
-    reference::{Allowed, Passage, Section},
+    reference::{Allowed, Passage, Said, Section},
 };
 use crate::simulation::{Changed, Commit, Laws, Stores};
 
@@ -44,6 +44,18 @@ struct Entry {
     position: Option<usize>,
     /// Why it ended, if it did.
     why: Option<String>,
+    /// Whether they came to it by a transfer.
+    is_moved: bool,
+}
+
+/// A seat that was moved from one enrollment to another.
+struct Moved {
+    from: String,
+    to: String,
+    /// The new enrollment's revision.
+    revision: u64,
+    /// Whether the section is the same.
+    hands_over: bool,
 }
 
 type Told<T = ()> = Result<T, String>;
@@ -94,7 +106,12 @@ impl Laws for Ledger {
                 book.is_settled()?;
             }
             book.everything_was_answered()?;
-            if book.is_read { book.everything_was_told(stores) } else { Ok(()) }
+            if book.is_read {
+                book.nothing_has_lapsed(stores)?;
+                book.everything_was_told(stores)
+            } else {
+                Ok(())
+            }
         })
     }
 
@@ -114,10 +131,10 @@ impl Book {
         }
     }
 
-    /// How many have a seat in a section.
+    /// How many have a seat in a section, or one that's kept for them.
     pub(super) fn taken(&self, id: &str) -> u32 {
-        let seated = self.sections.get(id).map_or(0, |section| section.seated.len());
-        u32::try_from(seated).expect("sections are small")
+        let held = self.sections.get(id).map_or(0, Section::held);
+        u32::try_from(held).expect("sections are small")
     }
 
     /// The id of somebody's enrollment.
@@ -134,9 +151,9 @@ impl Book {
             let document = changed.after.as_ref().or(changed.before.as_ref());
             touched.extend(document.map(|it| text(it, "section_id").to_owned()));
         }
-        let mut told = told(commit)?;
+        let (mut told, moved) = told(commit)?;
         for id in touched {
-            self.section_changed(&id, commit, &mut told)
+            self.section_changed(&id, commit, &mut told, &moved)
                 .map_err(|broken| format!("section {id}: {broken}"))?;
         }
         match told.first_key_value() {
@@ -150,38 +167,43 @@ impl Book {
         id: &str,
         commit: &Commit<'_>,
         told: &mut BTreeMap<Event, Option<String>>,
+        moved: &[Moved],
     ) -> Told {
         let is_its = |value: &Arc<Value>| text(value, "section_id") == id;
         let its: Vec<_> =
             commit.changes.iter().filter(|it| it.after.as_ref().is_some_and(is_its)).collect();
         let section = self.sections.entry(id.to_owned()).or_default();
         let seats = its.iter().find(|it| it.collection == "seats");
-        let allowed = seats.and_then(|it| it.after.as_deref()).map(Allowed::read);
+        let said = seats.and_then(|it| it.after.as_deref()).map(|seats| Said {
+            allowed: Allowed::read(seats),
+            kept: kept(seats).map(|(until, _)| until.to_owned()).collect(),
+            now: commit.stores.now().to_string(),
+        });
         let mut passages = Vec::new();
         for changed in its.iter().filter(|it| it.collection == "enrollments") {
-            passages.push((passage(changed)?, *changed));
-        }
-        passages.sort_by_key(|(passage, _)| passage.number);
-        let moves: Vec<_> = passages.iter().map(|(passage, _)| passage.clone()).collect();
-        section.follow(allowed.unwrap_or_else(|| section.allowed.clone()), &moves)?;
-        is_as_on_paper(section, id, &commit.stores)?;
-        for (passage, changed) in passages {
-            let revision = changed.after.as_ref().map(|it| number(it, "revision"));
-            let revision = revision.unwrap_or_default();
-            let before = changed.before.as_ref().map(|it| number(it, "revision"));
-            if before.is_some_and(|before| revision <= before) {
-                return Err(format!("{passage} at revision {revision} again"));
+            for (passage, revision) in passages_of(changed, moved)? {
+                passages.push((passage, changed.id.clone(), revision));
             }
-            let event =
-                Event { state: passage.to.clone(), enrollment_id: changed.id.clone(), revision };
+        }
+        passages.sort_by_key(|(passage, _, revision)| (passage.number, *revision));
+        let moves: Vec<_> = passages.iter().map(|(passage, ..)| passage.clone()).collect();
+        section.follow(said, &moves)?;
+        is_as_on_paper(section, id, &commit.stores)?;
+        for (passage, enrollment_id, revision) in passages {
+            let (state, enrollment) = (passage.to.clone(), enrollment_id.clone());
+            let event = Event { state, enrollment_id: enrollment, revision };
             let Some(why) = told.remove(&event) else {
                 return Err(format!("{passage}, and nobody is told"));
             };
-            let way = format!("{} to {}", passage.from, passage.to);
+            let way = match why.as_deref() {
+                Some("transferred") => "transferred".to_owned(),
+                _ => format!("{} to {}", passage.from, passage.to),
+            };
             *self.seen.entry(way).or_default() += 1;
             let position = section.position(&passage.user);
-            let entry = Entry { passage, position, why };
-            self.history.insert((changed.id.clone(), revision), entry);
+            let is_moved = moved.iter().any(|it| it.to == enrollment_id && it.revision == revision);
+            let entry = Entry { passage, position, why, is_moved };
+            self.history.insert((enrollment_id, revision), entry);
         }
         self.is_learned_right(id)?;
         self.are_not_too_many(id)
@@ -198,6 +220,7 @@ impl Book {
             waitlist_capacity: facts.waitlist_capacity.map(u64::from),
             approval_required: facts.approval_required,
             cancelled: facts.cancelled,
+            offer_hours: facts.offer_hours.map(u64::from),
             revision: facts.revision,
             promise: allowed.promise,
         };
@@ -259,11 +282,11 @@ impl Book {
     fn is_settled(&self) -> Told {
         for (id, section) in &self.sections {
             let newest = self.catalog.section(id).map_or(0, |facts| facts.revision);
-            let Section { allowed, seated, queue, asking, .. } = section;
+            let Section { allowed, queue, asking, .. } = section;
             if allowed.revision != newest {
                 return Err(format!("section {id}: revision {newest} was never learned"));
             }
-            if allowed.cancelled && seated.len() + queue.len() + asking.len() > 0 {
+            if allowed.cancelled && section.held() + queue.len() + asking.len() > 0 {
                 return Err(format!("section {id}: cancelled, and not everybody was taken off"));
             }
             // A promise is only for the change that was to come next.
@@ -271,6 +294,17 @@ impl Book {
             by_now.allowed.promise = allowed.promise.filter(|it| it.revision == newest);
             if by_now.promotable() > 0 {
                 return Err(format!("section {id}: {queue:?} wait beside a free seat"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the clock ticks, nobody is left with an offer that is worth nothing.
+    fn nothing_has_lapsed(&self, stores: &Stores<'_>) -> Told {
+        let now = stores.now().to_string();
+        for (id, Section { offered, lapsed, .. }) in &self.sections {
+            if !lapsed.is_empty() || offered.iter().any(|(_, until)| *until <= now) {
+                return Err(format!("section {id}: {lapsed:?} and {offered:?} have lapsed"));
             }
         }
         Ok(())
@@ -287,16 +321,27 @@ impl Book {
         for (place, entry) in &self.history {
             let Passage { from, to, .. } = &entry.passage;
             let by = match (from.as_str(), to.as_str()) {
-                ("waitlisted", "confirmed") => continue,
-                (_, "cancelled") if entry.why.as_deref() == Some("section_cancelled") => continue,
+                ("waitlisted", "confirmed" | "offered") => continue,
+                (_, "cancelled")
+                    if matches!(
+                        entry.why.as_deref(),
+                        Some("section_cancelled" | "offer_lapsed" | "transferred")
+                    ) =>
+                {
+                    continue;
+                }
+                ("offered", "confirmed") => "enrollments.accept_offer",
+                _ if entry.is_moved => "enrollments.transfer",
                 (_, "cancelled") => "enrollments.cancel",
                 ("pending_approval", _) => "enrollments.review",
                 _ => "enrollments.enroll",
             };
             let answers = answered.get(place).map(Vec::as_slice).unwrap_or_default();
             let own = answers.iter().filter(|operation| **operation == by).count();
-            // Who leaves again is told that they have left.
-            if own == 0 || (own > 1 && by != "enrollments.cancel") {
+            // Who leaves again is told that they have left; who accepts again, that
+            // they have the seat.
+            let may_repeat = ["enrollments.cancel", "enrollments.accept_offer"].contains(&by);
+            if own == 0 || (own > 1 && !may_repeat) {
                 return Err(format!("{} was answered {own} times", entry.passage));
             }
         }
@@ -347,34 +392,47 @@ impl Event {
     }
 }
 
-/// What a commit tells the others, each once, and why it ended if it did.
-fn told(commit: &Commit<'_>) -> Told<BTreeMap<Event, Option<String>>> {
-    let mut told = BTreeMap::new();
+/// What a commit tells the others, each once, and why it ended if it did; and
+/// which seats it says were moved.
+fn told(commit: &Commit<'_>) -> Told<(BTreeMap<Event, Option<String>>, Vec<Moved>)> {
+    let (mut told, mut moved) = (BTreeMap::new(), Vec::new());
     let outbox =
         commit.changes.iter().filter(|it| it.collection == "outbox" && it.before.is_none());
     for envelope in outbox.filter_map(|it| it.after.as_deref()) {
+        let data = &envelope["data"];
         let state = match text(envelope, "type") {
             "enrollments.confirmed.v1" => "confirmed",
             "enrollments.waitlisted.v1" => "waitlisted",
+            "enrollments.offered.v1" => "offered",
             "enrollments.requested.v1" => "pending_approval",
             "enrollments.rejected.v1" => "rejected",
             "enrollments.cancelled.v1" => "cancelled",
+            "enrollments.transferred.v1" => {
+                let (from, to) = (&data["from"], &data["enrollment"]);
+                moved.push(Moved {
+                    from: text(from, "enrollment_id").to_owned(),
+                    to: text(to, "enrollment_id").to_owned(),
+                    revision: number(to, "revision"),
+                    hands_over: from["section_id"] == to["section_id"],
+                });
+                continue;
+            }
             other => return Err(format!("an event {other:?} of no known type")),
         };
-        let data = &envelope["data"];
         let why = data["why"].as_str().map(str::to_owned);
         let event = Event::read(&data["enrollment"], state);
         if told.insert(event.clone(), why).is_some() {
             return Err(format!("{event:?} is told twice"));
         }
     }
-    Ok(told)
+    Ok((told, moved))
 }
 
 /// Whether what is stored of a section is what is on paper.
 fn is_as_on_paper(section: &Section, id: &str, stores: &Stores<'_>) -> Told {
     let (mut numbers, mut everybody) = (BTreeSet::new(), BTreeSet::new());
     let (mut seated, mut queue, mut asking) = (BTreeSet::new(), BTreeMap::new(), BTreeSet::new());
+    let mut offered = BTreeMap::new();
     let all = stores.all("enrollments", "enrollments").map(|(_, document)| document);
     for document in all.filter(|document| text(document, "section_id") == id) {
         let (user, number) = (text(document, "user_id"), number(document, "number"));
@@ -385,6 +443,7 @@ fn is_as_on_paper(section: &Section, id: &str, stores: &Stores<'_>) -> Told {
             "confirmed" => drop(seated.insert(user)),
             "waitlisted" => drop(queue.insert(number, user)),
             "pending_approval" => drop(asking.insert(user)),
+            "offered" => drop(offered.insert(user, text(document, "offer_expires_at"))),
             _ => continue,
         }
         if !everybody.insert(user) {
@@ -397,6 +456,16 @@ fn is_as_on_paper(section: &Section, id: &str, stores: &Stores<'_>) -> Told {
     if !alike(&seated, &section.seated) || !alike(&asking, &section.asking) {
         return Err(format!("{seated:?} have seats and {asking:?} ask, unlike {section:?}"));
     }
+    let is_offered = |user: &str, until: Option<&str>| {
+        let found = offered.get(user);
+        found.is_some_and(|found| until.is_none_or(|until| *found == until))
+    };
+    if offered.len() != section.offered.len() + section.lapsed.len()
+        || !section.offered.iter().all(|(user, until)| is_offered(user, Some(until)))
+        || !section.lapsed.iter().all(|user| is_offered(user, None))
+    {
+        return Err(format!("{offered:?} are offered seats, unlike {section:?}"));
+    }
     if !queue.values().eq(section.queue.iter()) {
         return Err(format!("{queue:?} wait, unlike {:?} in the order of joining", section.queue));
     }
@@ -406,20 +475,56 @@ fn is_as_on_paper(section: &Section, id: &str, stores: &Stores<'_>) -> Told {
     if counted != (seated.len() as u64, queue.len() as u64) {
         return Err(format!("{counted:?} are counted, unlike {section:?}"));
     }
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    for (_, until) in &section.offered {
+        *counts.entry(until).or_default() += 1;
+    }
+    if !kept(seats).eq(counts) {
+        return Err(format!("{:?} are kept, unlike {section:?}", seats["offers"]));
+    }
     Ok(())
 }
 
-fn passage(changed: &Changed) -> Told<Passage> {
-    let state = |value: Option<&Arc<Value>>| value.map(|it| text(it, "state").to_owned());
+/// Until when a section keeps seats, and how many.
+fn kept(seats: &Value) -> impl Iterator<Item = (&str, u64)> {
+    let offers = seats["offers"].as_array().map(Vec::as_slice).unwrap_or_default();
+    offers.iter().map(|it| (text(it, "until"), number(it, "seats")))
+}
+
+/// What has happened to an enrollment, one thing or two, each with the revision
+/// that it came to.
+fn passages_of(changed: &Changed, moved: &[Moved]) -> Told<Vec<(Passage, u64)>> {
     let Some(after) = changed.after.as_deref() else {
         return Err(format!("the enrollment {} was removed", changed.id));
     };
-    Ok(Passage {
+    let before = changed.before.as_deref();
+    let from = before.map_or("none", |before| text(before, "state"));
+    let revision = number(after, "revision");
+    let hands_over =
+        moved.iter().any(|it| it.hands_over && (it.from == changed.id || it.to == changed.id));
+    let passage = Passage {
         user: text(after, "user_id").to_owned(),
-        from: state(changed.before.as_ref()).unwrap_or_else(|| "none".to_owned()),
+        from: from.to_owned(),
         to: text(after, "state").to_owned(),
         number: number(after, "number"),
-    })
+        until: text(after, "offer_expires_at").to_owned(),
+        at: text(after, "updated_at").to_owned(),
+        is_return: false,
+        hands_over,
+    };
+    let steps = revision.saturating_sub(before.map_or(0, |before| number(before, "revision")));
+    match (steps, from) {
+        (1, _) => Ok(vec![(passage, revision)]),
+        (2, "offered") => {
+            // They come back before they were taken off for not accepting.
+            let before = before.map(|before| number(before, "number")).unwrap_or_default();
+            let to = "cancelled".to_owned();
+            let off = Passage { to, number: before, is_return: true, ..passage.clone() };
+            let back = Passage { from: "cancelled".to_owned(), ..passage };
+            Ok(vec![(off, revision - 1), (back, revision)])
+        }
+        _ => Err(format!("{passage} in {steps} steps")),
+    }
 }
 
 fn is_of_section(changed: &Changed) -> bool {

@@ -74,11 +74,13 @@ struct Busy {
     rivalry: usize,
     /// How many sections in a thousand ask for approval.
     approval: usize,
+    /// How many sections in a thousand offer the seats that become free.
+    offers: usize,
 }
 
 impl Busy {
     fn of(dice: &mut Dice) -> Self {
-        match dice.below(4) {
+        match dice.below(5) {
             // With the few seats.
             0 => Self {
                 sections: 1 + dice.below(2),
@@ -89,6 +91,7 @@ impl Busy {
                 changing: (0, 1),
                 rivalry: 300,
                 approval: 100,
+                offers: 0,
             },
             // With the instructor's reviews.
             1 => Self {
@@ -100,6 +103,7 @@ impl Busy {
                 changing: (0, 1),
                 rivalry: 300,
                 approval: 1000,
+                offers: 0,
             },
             // With changes of the sections.
             2 => Self {
@@ -111,6 +115,19 @@ impl Busy {
                 changing: (1, 3),
                 rivalry: 500,
                 approval: 200,
+                offers: 100,
+            },
+            // With seats that are offered.
+            3 => Self {
+                sections: 1 + dice.below(2),
+                capacities: &[Some(1), Some(1), Some(2)],
+                learners: 5,
+                learning: (4, 7),
+                teaching: (0, 4),
+                changing: (0, 1),
+                rivalry: 300,
+                approval: 100,
+                offers: 1000,
             },
             // With rival changes of a section that fills.
             _ => Self {
@@ -122,6 +139,7 @@ impl Busy {
                 changing: (1, 2),
                 rivalry: 1000,
                 approval: 0,
+                offers: 0,
             },
         }
     }
@@ -137,6 +155,7 @@ pub fn crowd(cast: &Cast, seed: u64) -> World {
         let mut facts = courses::section(&format!("s{number}"), capacity);
         facts.waitlist_capacity = *dice.one_of(&[None, None, None, Some(1), Some(2), Some(0)]);
         facts.approval_required = dice.chance(busy.approval);
+        facts.offer_hours = dice.chance(busy.offers).then_some(1);
         facts
     });
     let ledger = Ledger::new(Catalog::of(sections.collect()), true, true);
@@ -153,9 +172,12 @@ pub fn crowd(cast: &Cast, seed: u64) -> World {
         world.enter(name, |person| acts(Part { person, ledger, dice, turns }));
     };
     for name in ["ada", "bob", "cid", "dan", "eve"].iter().take(busy.learners) {
-        enters(name, busy.learning, &|part| Box::pin(people::learns(part)));
+        enters(name, busy.learning, &|part| Box::pin(people::learns(part, busy.offers > 0)));
     }
     enters("ines", busy.teaching, &|part| Box::pin(people::teaches(part)));
+    if busy.offers > 0 {
+        enters("time", (1, 5), &|part| Box::pin(people::waits(part)));
+    }
     for name in ["root", "rita"] {
         enters(name, busy.changing, &|part| Box::pin(people::runs_courses(part, busy.rivalry)));
     }

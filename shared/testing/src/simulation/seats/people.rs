@@ -10,14 +10,23 @@ use super::{
     courses::{cancel, change_capacity, promise, publish, retitle},
 };
 
-/// Somebody who enrolls, looks and leaves, again and again.
-pub(super) async fn learns(part: Part) {
+/// Somebody who enrolls, looks and leaves, again and again; where seats are
+/// offered, they look for an offer first.
+pub(super) async fn learns(part: Part, offers: bool) {
     let Part { person, ledger, mut dice, turns } = part;
     let sections = ledger.look(|book| book.catalog.sections());
     let mut places: BTreeMap<String, String> = BTreeMap::new();
     for turn in 0..turns {
         let section = dice.one_of(&sections).clone();
         let key = format!("{}-{turn}", person.name);
+        if let Some(id) = places.get(&section)
+            && offers
+            && let Some(asked) = answer_to_offer(&person, id, &key, &mut dice).await
+        {
+            let heard = person.insist(&asked).await;
+            ledger.note(&asked, &heard);
+            continue;
+        }
         let asked = match (dice.below(20), places.get(&section)) {
             (0, _) => enroll(&section, json!({ "validate_only": true }), &key),
             (1, _) => look("enrollments.list", Vec::new(), "user_id=me"),
@@ -41,6 +50,30 @@ pub(super) async fn learns(part: Part) {
             _ => {}
         }
         wait(&person, 1).await;
+    }
+}
+
+/// What somebody does about the seat that they are offered, if they are and they do.
+async fn answer_to_offer(person: &Person, id: &str, key: &str, dice: &mut Dice) -> Option<Asked> {
+    let own = look("enrollments.get", vec![("enrollment_id", id.to_owned())], "");
+    let is_offered = person.insist(&own).await.body["state"] == "offered";
+    // Who has none may think that they have.
+    if !is_offered && !dice.chance(150) {
+        return None;
+    }
+    match dice.below(10) {
+        0..6 => Some(accept_offer(id, key)),
+        6..8 if is_offered => Some(cancel_enrollment(id, key)),
+        _ => None,
+    }
+}
+
+/// Somebody who does nothing but let the time pass.
+pub(super) async fn waits(part: Part) {
+    let Part { person, mut dice, turns, .. } = part;
+    for _ in 0..turns {
+        wait(&person, 5 + dice.below(30)).await;
+        person.pause(Duration::from_secs(60 * (20 + dice.below(60) as u64))).await;
     }
 }
 
@@ -78,6 +111,14 @@ pub(super) async fn teaches(part: Part) {
             (_, []) => {
                 let guest = format!("guest{}", dice.below(3));
                 enroll(&section, json!({ "user_id": guest }), &key)
+            }
+            ("confirmed", ids) if dice.chance(400) => {
+                let id = ids[dice.below(ids.len())];
+                let to = match dice.one_of(&sections) {
+                    other if *other != section => json!({ "to_section_id": other }),
+                    _ => json!({ "to_user_id": format!("guest{}", dice.below(3)) }),
+                };
+                transfer(id, to, &key)
             }
             ("confirmed", ids) => cancel_enrollment(ids[dice.below(ids.len())], &key),
             (_, ids) => {
@@ -179,6 +220,20 @@ pub(super) fn cancel_enrollment(id: &str, key: &str) -> Asked {
     let path = vec![("enrollment_id", id.to_owned())];
     let (query, body, key) = (String::new(), json!({}), Some(key.to_owned()));
     Asked { operation: "enrollments.cancel", path, query, body, key }
+}
+
+/// A yes to the seat that is offered.
+pub(super) fn accept_offer(id: &str, key: &str) -> Asked {
+    let path = vec![("enrollment_id", id.to_owned())];
+    let (query, body, key) = (String::new(), json!({}), Some(key.to_owned()));
+    Asked { operation: "enrollments.accept_offer", path, query, body, key }
+}
+
+/// A request to move a seat.
+pub(super) fn transfer(id: &str, to: Value, key: &str) -> Asked {
+    let path = vec![("enrollment_id", id.to_owned())];
+    let (query, body, key) = (String::new(), to, Some(key.to_owned()));
+    Asked { operation: "enrollments.transfer", path, query, body, key }
 }
 
 /// An instructor's decision.

@@ -2,7 +2,7 @@
 //! part of notifications, who must not write to anybody twice.
 
 use contracts::enrollments::{
-    Cancelled, Confirmed, EnrollmentFacts, Rejected, Requested, Waitlisted,
+    Cancelled, Confirmed, EnrollmentFacts, Offered, Rejected, Requested, Waitlisted,
 };
 use runtime::{Domain, prelude::*};
 
@@ -37,6 +37,7 @@ fn noting(once: bool) -> Domain {
         .collection::<Note>()
         .subscriber(move |cx, event: Confirmed| note(cx, event.enrollment, "confirmed", once))
         .subscriber(move |cx, event: Waitlisted| note(cx, event.enrollment, "waitlisted", once))
+        .subscriber(move |cx, event: Offered| note(cx, event.enrollment, "offered", once))
         .subscriber(move |cx, event: Requested| {
             note(cx, event.enrollment, "pending_approval", once)
         })

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use contracts::Timestamp;
 use serde_json::Value;
 
 /// What a section allows, as enrollments have it.
@@ -12,6 +13,7 @@ pub(super) struct Allowed {
     pub(super) waitlist_capacity: Option<u64>,
     pub(super) approval_required: bool,
     pub(super) cancelled: bool,
+    pub(super) offer_hours: Option<u64>,
     pub(super) revision: u64,
     pub(super) promise: Option<Promise>,
 }
@@ -33,6 +35,7 @@ impl Allowed {
             waitlist_capacity: rules["waitlist_capacity"].as_u64(),
             approval_required: rules["approval_required"].as_bool().unwrap_or_default(),
             cancelled: rules["cancelled"].as_bool().unwrap_or_default(),
+            offer_hours: rules["offer_hours"].as_u64(),
             revision: rules["revision"].as_u64().unwrap_or_default(),
             promise: promise["most"].as_u64().map(|most| Promise {
                 most,
@@ -53,6 +56,10 @@ impl Allowed {
 pub(super) struct Section {
     pub(super) allowed: Allowed,
     pub(super) seated: Vec<String>,
+    /// For whom a seat is kept, and until when.
+    pub(super) offered: Vec<(String, String)>,
+    /// Who let an offer lapse, and is still to be taken off.
+    pub(super) lapsed: Vec<String>,
     /// Who waits, in the order of joining the queue.
     pub(super) queue: Vec<String>,
     /// Who has asked an instructor.
@@ -70,6 +77,22 @@ pub(super) struct Passage {
     pub(super) to: String,
     /// The order of joining, as it was noted.
     pub(super) number: u64,
+    /// Until when the seat is kept that was offered to them.
+    pub(super) until: String,
+    /// When it was decided.
+    pub(super) at: String,
+    /// They come back before they were taken off.
+    pub(super) is_return: bool,
+    /// A seat is handed from one to the other.
+    pub(super) hands_over: bool,
+}
+
+/// What a commit says of a section's seats: what it allows, until when it keeps
+/// seats, and the time.
+pub(super) struct Said {
+    pub(super) allowed: Allowed,
+    pub(super) kept: Vec<String>,
+    pub(super) now: String,
 }
 
 impl fmt::Display for Passage {
@@ -80,29 +103,44 @@ impl fmt::Display for Passage {
 
 impl Section {
     /// Does on paper what a commit says has happened, and tells what couldn't.
-    pub(super) fn follow(&mut self, allowed: Allowed, passages: &[Passage]) -> Result<(), String> {
-        if allowed.revision < self.allowed.revision {
-            return Err("it has learned older facts over newer ones".to_owned());
+    pub(super) fn follow(
+        &mut self,
+        said: Option<Said>,
+        passages: &[Passage],
+    ) -> Result<(), String> {
+        if let Some(said) = &said {
+            if said.allowed.revision < self.allowed.revision {
+                return Err("it has learned older facts over newer ones".to_owned());
+            }
+            self.allowed = said.allowed.clone();
         }
-        self.allowed = allowed;
         let (mut left, mut promoted) = (false, Vec::new());
         for passage in passages {
             match (passage.from.as_str(), passage.to.as_str()) {
-                ("confirmed" | "waitlisted" | "pending_approval", "cancelled") => {
+                ("confirmed" | "waitlisted" | "pending_approval" | "offered", "cancelled") => {
                     self.take_off(passage)?;
-                    left = true;
+                    left |= !passage.is_return && !passage.hands_over;
                 }
                 ("pending_approval", "rejected") => self.take_off(passage)?,
-                ("waitlisted", "confirmed") => promoted.push(passage.user.clone()),
+                ("offered", "confirmed") => {
+                    self.take_off_offered(passage)?;
+                    self.seated.push(passage.user.clone());
+                }
+                ("waitlisted", "confirmed" | "offered") => promoted.push(passage),
                 _ => {}
             }
+        }
+        if let Some(said) = said {
+            self.lapse(&said)?;
         }
         if left || !promoted.is_empty() {
             self.promote(promoted)?;
         }
         for passage in passages {
             match (passage.from.as_str(), passage.to.as_str()) {
-                (_, "cancelled" | "rejected") | ("waitlisted", "confirmed") => {}
+                (_, "cancelled" | "rejected")
+                | ("waitlisted", "confirmed" | "offered")
+                | ("offered", "confirmed") => {}
                 ("none" | "cancelled" | "rejected", _) => {
                     if passage.number <= self.last_number {
                         return Err(format!("{passage} with the number of somebody before"));
@@ -123,6 +161,11 @@ impl Section {
 
     fn take_off(&mut self, passage: &Passage) -> Result<(), String> {
         let those = match passage.from.as_str() {
+            "offered" => {
+                self.offered.retain(|(user, _)| *user != passage.user);
+                self.lapsed.retain(|user| *user != passage.user);
+                return Ok(());
+            }
             "confirmed" => &mut self.seated,
             "waitlisted" => &mut self.queue,
             _ => &mut self.asking,
@@ -132,11 +175,47 @@ impl Section {
         Ok(())
     }
 
+    /// Who accepts has an offer that is still worth something.
+    fn take_off_offered(&mut self, passage: &Passage) -> Result<(), String> {
+        let place = self.offered.iter().position(|(user, _)| *user == passage.user);
+        let Some(place) = place else {
+            return Err(format!("{passage}, and their offer had lapsed"));
+        };
+        let (_, until) = self.offered.remove(place);
+        if until <= passage.at {
+            return Err(format!("{passage} at {}, and it was kept until {until}", passage.at));
+        }
+        Ok(())
+    }
+
+    /// Keeps no seat for those whose offers have lapsed, once that's noted.
+    fn lapse(&mut self, said: &Said) -> Result<(), String> {
+        let (kept, gone): (Vec<_>, Vec<_>) =
+            self.offered.drain(..).partition(|(_, until)| said.kept.contains(until));
+        self.offered = kept;
+        for (user, until) in gone {
+            if until > said.now {
+                return Err(format!("{user}'s offer was dropped before {until}"));
+            }
+            self.lapsed.push(user);
+        }
+        Ok(())
+    }
+
     /// Whoever leaves hands their seat on at once, and always to the first of the queue.
-    fn promote(&mut self, mut promoted: Vec<String>) -> Result<(), String> {
+    fn promote(&mut self, promoted: Vec<&Passage>) -> Result<(), String> {
         let due = self.promotable();
         let mut first: Vec<_> = self.queue.drain(..due).collect();
-        self.seated.extend(first.iter().cloned());
+        for passage in &promoted {
+            match (passage.to.as_str(), self.allowed.offer_hours) {
+                ("confirmed", None) => self.seated.push(passage.user.clone()),
+                ("offered", Some(hours)) if is_kept_for(passage, hours) => {
+                    self.offered.push((passage.user.clone(), passage.until.clone()));
+                }
+                _ => return Err(format!("{passage}, unlike the section says")),
+            }
+        }
+        let mut promoted: Vec<_> = promoted.into_iter().map(|it| it.user.clone()).collect();
         promoted.sort();
         first.sort();
         if promoted == first {
@@ -153,9 +232,14 @@ impl Section {
         self.free().map_or(self.queue.len(), |free| free.min(self.queue.len()))
     }
 
+    /// How many seats nobody else may have.
+    pub(super) fn held(&self) -> usize {
+        self.seated.len() + self.offered.len()
+    }
+
     fn free(&self) -> Option<usize> {
         let most = usize::try_from(self.allowed.most()?).expect("sections are small");
-        Some(most.saturating_sub(self.seated.len()))
+        Some(most.saturating_sub(self.held()))
     }
 
     /// Puts somebody where they belong, which is where they must have been put.
@@ -165,7 +249,9 @@ impl Section {
             return Err(format!("{passage} of a cancelled section"));
         }
         let room = |most: u64| (self.queue.len() as u64) < most;
-        let belongs = if self.queue.is_empty() && self.free() != Some(0) {
+        // A seat that is handed over is given to nobody else.
+        let is_next = self.queue.is_empty() || passage.hands_over;
+        let belongs = if is_next && self.free() != Some(0) {
             "confirmed"
         } else if waitlist_capacity.is_none_or(room) {
             "waitlisted"
@@ -186,4 +272,12 @@ impl Section {
     pub(super) fn position(&self, user: &str) -> Option<usize> {
         self.queue.iter().position(|it| it == user).map(|index| index + 1)
     }
+}
+
+/// Whether a seat is kept for so many hours, up to the next full minute.
+fn is_kept_for(passage: &Passage, hours: u64) -> bool {
+    let millis = |text: &str| text.parse().map(Timestamp::as_millis).unwrap_or_default();
+    let kept = millis(&passage.until) - millis(&passage.at);
+    let hours = i64::try_from(hours).unwrap_or_default() * 3_600_000;
+    (hours..hours + 60_000).contains(&kept)
 }

@@ -1,12 +1,14 @@
 //! Small worlds: one section, a few who have joined it, and a few things that
 //! happen at once. They are small enough to try every order.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::{
     Cast, Catalog, Ledger, Manner, Service,
     courses::{self, cancel, change_capacity},
-    people::{cancel_enrollment, enroll, review},
+    people::{accept_offer, cancel_enrollment, enroll, review, transfer},
     play_the_others,
 };
 use crate::simulation::{Person, World, documents::Documents};
@@ -18,6 +20,12 @@ pub enum Act {
     Enroll(&'static str),
     /// Somebody who has joined leaves.
     Leave(&'static str),
+    /// Somebody accepts the seat that they are offered.
+    Accept(&'static str),
+    /// Two hours pass, and what has lapsed is cleared away.
+    Lapse,
+    /// The instructor hands somebody's seat to somebody else.
+    HandOver(&'static str, &'static str),
     /// The instructor approves somebody's request.
     Approve(&'static str),
     /// The instructor rejects somebody's request.
@@ -38,10 +46,14 @@ pub struct Small {
     pub waitlist_capacity: Option<u32>,
     /// Whether an instructor must approve.
     pub approval_required: bool,
+    /// How long a seat that became free is kept for the first of the queue.
+    pub offer_hours: Option<u32>,
     /// Who has joined before, in this order.
     pub joined: Vec<&'static str>,
     /// What happens at once.
     pub acts: Vec<Act>,
+    /// Who has left again before, in this order.
+    pub left: Vec<&'static str>,
     /// Whether all talk to one process, or each to one of their own.
     pub one_process: bool,
     /// Whether events are relayed, and a reader notes them.
@@ -66,8 +78,10 @@ impl Small {
             capacity,
             waitlist_capacity: None,
             approval_required: false,
+            offer_hours: None,
             joined: joined.to_vec(),
             acts: acts.to_vec(),
+            left: Vec::new(),
             one_process: false,
             is_read: false,
             is_told: true,
@@ -79,12 +93,23 @@ impl Small {
         let mut facts = courses::section("s1", Some(self.capacity));
         facts.waitlist_capacity = self.waitlist_capacity;
         facts.approval_required = self.approval_required;
+        facts.offer_hours = self.offer_hours;
         let ledger = Ledger::new(Catalog::of(vec![facts]), self.is_read, self.is_told);
         let mut world = self.empty(cast, &ledger, 1, 1);
         for name in &self.joined {
             let ledger = ledger.clone();
             world.enter(name, |person| async move {
                 let asked = enroll("s1", json!({}), &format!("{}-before", person.name));
+                let heard = person.insist(&asked).await;
+                ledger.note(&asked, &heard);
+            });
+            world.pass_all();
+        }
+        for name in &self.left {
+            let ledger = ledger.clone();
+            world.enter(name, |person| async move {
+                let id = ledger.look(|book| book.enrollment_of(&person.name)).unwrap_or_default();
+                let asked = cancel_enrollment(&id, &format!("{}-left", person.name));
                 let heard = person.insist(&asked).await;
                 ledger.note(&asked, &heard);
             });
@@ -131,8 +156,9 @@ impl Act {
     /// Who does it.
     const fn by(self) -> &'static str {
         match self {
-            Self::Enroll(name) | Self::Leave(name) => name,
-            Self::Approve(_) | Self::Reject(_) => "ines",
+            Self::Enroll(name) | Self::Leave(name) | Self::Accept(name) => name,
+            Self::Approve(_) | Self::Reject(_) | Self::HandOver(..) => "ines",
+            Self::Lapse => "time",
             Self::Capacity(_) | Self::CancelSection => "root",
         }
     }
@@ -143,6 +169,12 @@ async fn happen(act: Act, person: Person, ledger: Ledger, key: String, manner: M
     let asked = match act {
         Act::Enroll(_) => enroll("s1", json!({}), &key),
         Act::Leave(name) => cancel_enrollment(&id(name), &key),
+        Act::Accept(name) => accept_offer(&id(name), &key),
+        Act::HandOver(name, to) => transfer(&id(name), json!({ "to_user_id": to }), &key),
+        Act::Lapse => {
+            person.pause(Duration::from_secs(2 * 60 * 60)).await;
+            return person.have_run("enrollments.lapse_offers").await;
+        }
         Act::Approve(name) => review(&id(name), "approve", &key),
         Act::Reject(name) => review(&id(name), "reject", &key),
         Act::Capacity(capacity) => {
@@ -150,7 +182,7 @@ async fn happen(act: Act, person: Person, ledger: Ledger, key: String, manner: M
         }
         Act::CancelSection => return cancel(&person, &ledger, "s1").await,
     };
-    let teaches = matches!(act, Act::Approve(_) | Act::Reject(_));
+    let teaches = matches!(act, Act::Approve(_) | Act::Reject(_) | Act::HandOver(..));
     let person = if teaches { person.teaching() } else { person };
     let heard = person.insist(&asked).await;
     ledger.note(&asked, &heard);
