@@ -10,13 +10,16 @@
 mod accept_offer;
 mod achievement;
 pub mod audit;
+mod batch;
 mod cancel;
 mod cancelling;
 mod certificate;
 mod course;
 mod enroll;
+mod enroll_batch;
 mod enrollment;
 mod get;
+mod get_batch;
 mod get_certificate;
 mod get_seats;
 mod joining;
@@ -26,12 +29,14 @@ mod learn_section;
 mod learning;
 mod limit_seats;
 mod list;
+mod list_batch_rows;
 mod on_courses_deleted;
 mod on_courses_published;
 mod on_courses_section_cancelled;
 mod on_courses_section_created;
 mod on_courses_section_updated;
 mod on_courses_updated;
+mod on_enrollments_batch_advanced;
 mod on_enrollments_completed;
 mod progress;
 mod promote;
@@ -44,12 +49,14 @@ mod seats;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod work_batches;
+mod working;
 
 use contracts::{
     courses::GetSectionFacts,
     enrollments::{
-        Cancelled, CertificateIssued, CertificateRevoked, Completed, Confirmed, Offered, Rejected,
-        Requested, Transferred, Waitlisted,
+        BatchAdvanced, Cancelled, CertificateIssued, CertificateRevoked, Completed, Confirmed,
+        Offered, Rejected, Requested, Transferred, Waitlisted,
     },
     identity::{GetContact, SignStatement},
 };
@@ -64,6 +71,8 @@ pub fn domain() -> Domain {
         .collection::<progress::Progress>()
         .collection::<achievement::Achievement>()
         .collection::<certificate::Certificate>()
+        .collection::<batch::Batch>()
+        .collection::<batch::Part>()
         .event::<Confirmed>()
         .event::<Waitlisted>()
         .event::<Offered>()
@@ -74,6 +83,7 @@ pub fn domain() -> Domain {
         .event::<Completed>()
         .event::<CertificateIssued>()
         .event::<CertificateRevoked>()
+        .event::<BatchAdvanced>()
         .calls::<GetSectionFacts>()
         .calls::<GetContact>()
         .calls::<SignStatement>()
@@ -84,6 +94,9 @@ pub fn domain() -> Domain {
         .operation(review::run)
         .operation(accept_offer::run)
         .operation(transfer::run)
+        .operation(enroll_batch::run)
+        .operation(get_batch::run)
+        .operation(list_batch_rows::run)
         .operation(record_progress::run)
         .operation(get_certificate::run)
         .operation(revoke_certificate::run)
@@ -98,6 +111,8 @@ pub fn domain() -> Domain {
         .subscriber(on_courses_updated::run)
         .subscriber(on_courses_deleted::run)
         .subscriber(on_enrollments_completed::run)
+        .subscriber(on_enrollments_batch_advanced::run)
         .job(promote::run)
         .job(lapse_offers::run)
+        .job(work_batches::run)
 }

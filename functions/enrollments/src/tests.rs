@@ -31,20 +31,23 @@ pub fn app(section: SectionFacts, course: CourseFacts) -> App {
         .answering::<GetSectionFacts>(move |_| {
             Ok(SectionAndCourse { section: section.clone(), course: course.clone() })
         })
-        .answering::<GetContact>(|request| {
-            Ok(Contact {
-                user_id: request.user_id,
-                email: "someone@example.org".into(),
-                name: "Someone".into(),
-                locale: contracts::Language::Es,
-                time_zone: contracts::TimeZone::default(),
-                revision: 1,
-            })
-        })
+        .answering::<GetContact>(|request| Ok(contact(request.user_id)))
         .answering::<SignStatement>(|request| {
             let statement = serde_json::Value::Object(request.statement);
             Ok(SignedStatement { jws: format!("signed:{statement}") })
         })
+}
+
+/// How to write to somebody.
+pub fn contact(user_id: contracts::UserId) -> Contact {
+    Contact {
+        user_id,
+        email: "someone@example.org".into(),
+        name: "Someone".into(),
+        locale: contracts::Language::Es,
+        time_zone: contracts::TimeZone::default(),
+        revision: 1,
+    }
 }
 
 /// A course without an outline that ada has completed, and her certificate's id.
