@@ -6,6 +6,7 @@ use runtime::{prelude::*, problems::FORBIDDEN};
 use crate::{
     enrollment::{ENROLLMENT_NOT_FOUND, EnrollmentView},
     get::{Seen, seen},
+    hall::Want,
     learning::known,
     rules::SECTION_CANCELLED,
     seats::OFFER_LAPSED,
@@ -54,7 +55,7 @@ pub async fn run(cx: Context<User>, request: AcceptOffer) -> Result<EnrollmentVi
         return cx.answer(Changes::new(), enrollment.view(None, cx.now)).await;
     }
     let until = enrollment.offer_expires_at.ok_or(NO_OFFER)?;
-    let mut seats = known(&cx, &enrollment.section_id).await?.seats;
+    let mut seats = known(&cx, &enrollment.section_id, Want::All).await?.seats;
     if seats.rules.cancelled {
         return Err(SECTION_CANCELLED.into());
     }
@@ -65,7 +66,7 @@ pub async fn run(cx: Context<User>, request: AcceptOffer) -> Result<EnrollmentVi
     let facts = enrollment.facts();
     let told = Confirmed { enrollment: facts, promoted: true, confirmed_at: cx.now };
     let view = enrollment.view(None, cx.now);
-    cx.answer(Changes::new().save(&enrollment).save(&seats).emit(&told), view).await
+    cx.answer(Changes::new().save(&enrollment).and(seats.changes()).emit(&told), view).await
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use contracts::enrollments::EnrollmentState;
 use runtime::{Document, Record};
 
-use crate::{course::Course, enrollment::Enrollment, seats::Seats};
+use crate::{block::SeatBlock, course::Course, enrollment::Enrollment, seats::Seats};
 
 /// Everything that is wrong with the stored seats, queues and keys.
 ///
@@ -15,6 +15,7 @@ pub fn violations(records: &dyn Fn(&str) -> Vec<Record>) -> Vec<String> {
     let mut found = Vec::new();
     let enrollments: Vec<Enrollment> = read(records, &mut found);
     let seats: Vec<Seats> = read(records, &mut found);
+    let blocks: Vec<SeatBlock> = read(records, &mut found);
     let _courses: Vec<Course> = read(records, &mut found);
     let mut sections: BTreeMap<_, Vec<&Enrollment>> = BTreeMap::new();
     for enrollment in &enrollments {
@@ -29,7 +30,16 @@ pub fn violations(records: &dyn Fn(&str) -> Vec<Record>) -> Vec<String> {
     }
     for seats in &seats {
         let members = sections.remove(&seats.section_id).unwrap_or_default();
-        found.extend(violations_of(seats, &members));
+        let its: Vec<_> = blocks.iter().filter(|it| it.section_id == seats.section_id).collect();
+        found.extend(violations_of_blocks(seats, &its));
+        let mut gathered = seats.clone();
+        gathered.gather(its);
+        found.extend(violations_of(&gathered, &members));
+    }
+    for block in &blocks {
+        if !seats.iter().any(|seats| seats.section_id == block.section_id) {
+            found.push(format!("seat block {}: of no section", block.key()));
+        }
     }
     for (section_id, members) in sections {
         found.push(format!("section {section_id}: {} enrollments and no seats", members.len()));
@@ -49,6 +59,26 @@ fn read<D: Document>(records: &dyn Fn(&str) -> Vec<Record>, found: &mut Vec<Stri
         }
     }
     documents
+}
+
+fn violations_of_blocks(seats: &Seats, blocks: &[&SeatBlock]) -> Vec<String> {
+    let mut found = Vec::new();
+    let id = &seats.section_id;
+    if blocks.len() != seats.block_ids().len() || !blocks.iter().all(|block| seats.owns(block)) {
+        found.push(format!("section {id}: its seat blocks aren't those of its turn"));
+    }
+    if let Some(block) = blocks.iter().find(|block| block.taken > block.most) {
+        found.push(format!("seat block {}: {} of {} taken", block.key(), block.taken, block.most));
+    }
+    let most: u32 = blocks.iter().map(|block| block.most).sum();
+    if !blocks.is_empty() && Some(most) != seats.rules.capacity {
+        let capacity = seats.rules.capacity;
+        found.push(format!("section {id}: blocks for {most} seats, and it has {capacity:?}"));
+    }
+    if !blocks.is_empty() && seats.taken + seats.waiting + seats.reserved() > 0 {
+        found.push(format!("section {id}: its seats are counted in two places"));
+    }
+    found
 }
 
 fn violations_of(seats: &Seats, members: &[&Enrollment]) -> Vec<String> {
@@ -151,5 +181,38 @@ mod tests {
 
         let forged = Enrollment { id: "x".into(), ..ada };
         assert!(audit(&seats, &[forged, bob]).join("\n").contains("key of its section"));
+    }
+
+    #[test]
+    fn seats_in_blocks_are_counted_and_what_is_wrong_with_them_is_told() {
+        let mut seats = Seats::of(&facts(Some(4)));
+        let ada = member(&mut seats, "ada");
+        let blocks = seats.spread(2);
+        let audit = |seats: &Seats, blocks: &[SeatBlock]| {
+            let found = violations(&|collection| match collection {
+                "seats" => vec![record(seats)],
+                "seat_blocks" => blocks.iter().map(record).collect(),
+                "enrollments" => vec![record(&ada)],
+                _ => Vec::new(),
+            });
+            found.join("\n")
+        };
+        assert_eq!(audit(&seats, &blocks), "");
+
+        assert!(audit(&seats, &blocks[..1]).contains("aren't those of its turn"));
+        let mut wrong = blocks.clone();
+        wrong[0].taken = 3;
+        let told = audit(&seats, &wrong);
+        assert!(told.contains("3 of 2 taken") && told.contains("1 confirmed, 3 seats"), "{told}");
+        wrong = blocks.clone();
+        wrong[1].most = 3;
+        assert!(audit(&seats, &wrong).contains("blocks for 5 seats"));
+        wrong = blocks.clone();
+        wrong[1].turn = 7;
+        assert!(audit(&seats, &wrong).contains("aren't those of its turn"));
+        wrong[1].section_id = "s9".into();
+        assert!(audit(&seats, &wrong).contains("of no section"));
+        seats.taken = 1;
+        assert!(audit(&seats, &blocks).contains("in two places"));
     }
 }

@@ -6,6 +6,7 @@ use runtime::prelude::*;
 use crate::{
     enrollment::{ALREADY_COMPLETED, ENROLLMENT_NOT_FOUND, EnrollmentView},
     get::{Seen, seen},
+    hall::Want,
     learning::known,
     promoting,
 };
@@ -39,14 +40,14 @@ pub async fn run(cx: Context<User>, request: CancelEnrollment) -> Result<Enrollm
     if !enrollment.is_active() {
         return cx.answer(Changes::new(), enrollment.view(None, cx.now)).await;
     }
-    let mut seats = known(&cx, &enrollment.section_id).await?.seats;
+    let mut seats = known(&cx, &enrollment.section_id, Want::Leaving).await?.seats;
 
     enrollment.leave(&mut seats, cx.now);
     let promoted = promoting::first(&cx, &mut seats, Some(&enrollment)).await?;
 
     let why = if by_staff { CancelReason::Removed } else { CancelReason::Left };
     let told = Cancelled { enrollment: enrollment.facts(), why };
-    let changes = Changes::new().save(&enrollment).save(&seats).emit(&told).and(promoted);
+    let changes = Changes::new().save(&enrollment).and(seats.changes()).emit(&told).and(promoted);
     let view = enrollment.view(None, cx.now);
     cx.answer(changes, view).await
 }

@@ -6,7 +6,10 @@ use contracts::{
 };
 use runtime::prelude::*;
 
-use crate::{enrollment::Enrollment, seats::Seats};
+use crate::{
+    enrollment::Enrollment,
+    hall::{Hall, Want},
+};
 
 /// How many are taken off in one commit: each writes an enrollment and an event.
 const AT_ONCE: u32 = 200;
@@ -22,7 +25,7 @@ pub async fn everyone(cx: &Context<System>, section_id: &SectionId) -> Result<()
         EnrollmentState::Confirmed,
     ] {
         loop {
-            let Some(mut seats) = cx.get::<Seats>(section_id.as_str()).await? else {
+            let Some(mut seats) = Hall::open(cx, section_id, Want::All).await? else {
                 return Ok(());
             };
             let those = Enrollment::in_state(section_id, state).limit(AT_ONCE);
@@ -37,7 +40,7 @@ pub async fn everyone(cx: &Context<System>, section_id: &SectionId) -> Result<()
                 let told = Cancelled { enrollment: enrollment.facts(), why };
                 changes = changes.save(&enrollment).emit(&told);
             }
-            cx.commit_part(changes.save(&seats)).await?;
+            cx.commit_part(changes.and(seats.changes())).await?;
         }
     }
     Ok(())

@@ -12,6 +12,7 @@ use crate::{
     achievement::{self, PREREQUISITE_MISSING},
     course::Course,
     enrollment::{ALREADY_ENROLLED, Enrollment, EnrollmentView},
+    hall::Want,
     joining::{self, Joined, Way},
     learning::{Known, known},
     rules::{
@@ -90,15 +91,16 @@ pub async fn run(
     let Some(first) = calls.first() else {
         return Ok(Outcome { shared: Changes::new(), verdicts: Vec::new() });
     };
-    let Known { mut seats, course } = match known(&cx, &first.request.section_id).await {
-        Ok(known) => known,
-        Err(Error::Refused(refusal)) => {
-            let verdicts = calls.iter().map(|_| Err((*refusal).clone().into())).collect();
-            return Ok(Outcome { shared: Changes::new(), verdicts });
-        }
-        Err(other) => return Err(other),
-    };
-    let before = (*seats).clone();
+    let wanted = u32::try_from(calls.len()).unwrap_or(u32::MAX);
+    let Known { mut seats, course } =
+        match known(&cx, &first.request.section_id, Want::Seats(wanted)).await {
+            Ok(known) => known,
+            Err(Error::Refused(refusal)) => {
+                let verdicts = calls.iter().map(|_| Err((*refusal).clone().into())).collect();
+                return Ok(Outcome { shared: Changes::new(), verdicts });
+            }
+            Err(other) => return Err(other),
+        };
     let mut people = People::read(&cx, &seats.section_id, &calls).await?;
 
     let everybody: Vec<_> = calls.iter().map(who).collect();
@@ -114,10 +116,10 @@ pub async fn run(
         verdicts.push(verdict);
     }
 
-    let mut shared = Changes::new();
-    if seats.is_new() || *seats != before {
-        shared = shared.save(&seats);
+    if seats.is_new() {
+        seats.spread(cx.settings().seats_in_block);
     }
+    let mut shared = if seats.is_changed() { seats.changes() } else { Changes::new() };
     if course.is_new() {
         shared = shared.save(&course);
     }

@@ -8,7 +8,7 @@ use contracts::{
 };
 use runtime::prelude::*;
 
-use crate::{enrollment::Enrollment, learning::known, promoting};
+use crate::{enrollment::Enrollment, hall::Want, learning::known, promoting};
 
 /// End the offers whose deadline has passed.
 #[derive(Default)]
@@ -40,7 +40,7 @@ async fn clear(
     section_id: &SectionId,
     lapsed: Vec<Stored<Enrollment>>,
 ) -> Result<()> {
-    let mut seats = known(cx, section_id).await?.seats;
+    let mut seats = known(cx, section_id, Want::All).await?.seats;
     let mut changes = Changes::new();
     for mut enrollment in lapsed {
         enrollment.leave(&mut seats, cx.now);
@@ -48,7 +48,7 @@ async fn clear(
         changes = changes.save(&enrollment).emit(&told);
     }
     let promoted = promoting::first(cx, &mut seats, None).await?;
-    cx.commit_part(changes.and(promoted).save(&seats)).await
+    cx.commit_part(changes.and(promoted).and(seats.changes())).await
 }
 
 #[cfg(test)]

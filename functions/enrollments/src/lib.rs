@@ -11,6 +11,7 @@ mod accept_offer;
 mod achievement;
 pub mod audit;
 mod batch;
+mod block;
 mod cancel;
 mod cancelling;
 mod certificate;
@@ -22,6 +23,7 @@ mod get;
 mod get_batch;
 mod get_certificate;
 mod get_seats;
+mod hall;
 mod joining;
 mod lapse_offers;
 mod learn_course;
@@ -67,6 +69,7 @@ pub fn domain() -> Domain {
     Domain::new("enrollments")
         .collection::<enrollment::Enrollment>()
         .collection::<seats::Seats>()
+        .collection::<block::SeatBlock>()
         .collection::<course::Course>()
         .collection::<progress::Progress>()
         .collection::<achievement::Achievement>()

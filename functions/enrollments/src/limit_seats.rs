@@ -3,12 +3,12 @@
 use contracts::enrollments::LimitSeats;
 use runtime::prelude::*;
 
-use crate::learning::known;
+use crate::{hall::Want, learning::known};
 
 pub async fn run(cx: Context<System>, request: LimitSeats) -> Result<()> {
-    let mut seats = known(&cx, &request.section_id).await?.seats;
+    let mut seats = known(&cx, &request.section_id, Want::All).await?.seats;
     seats.limit(request.most, request.revision, cx.now)?;
-    cx.commit(Changes::new().save(&seats)).await
+    cx.commit(seats.changes()).await
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use contracts::{
 };
 use runtime::prelude::*;
 
-use crate::{certificate::Certificate, enrollment::Enrollment, learning::known};
+use crate::{certificate::Certificate, enrollment::Enrollment, hall::Want, learning::known};
 
 pub async fn run(cx: Context<System>, event: Completed) -> Result<()> {
     let id = &event.enrollment.enrollment_id;
@@ -18,7 +18,7 @@ pub async fn run(cx: Context<System>, event: Completed) -> Result<()> {
     if cx.get::<Certificate>(Certificate::id_of(id).as_str()).await?.is_some() {
         return cx.commit(Changes::new()).await;
     }
-    let course = known(&cx, &enrollment.section_id).await?.course;
+    let course = known(&cx, &enrollment.section_id, Want::Rules).await?.course;
     let holder = cx.call(GetContact { user_id: enrollment.user_id.clone() }).await?;
 
     let title = course.title().unwrap_or_default();

@@ -9,6 +9,7 @@ use runtime::prelude::*;
 
 use crate::{
     enrollment::Enrollment,
+    hall::{Hall, Want},
     seats::{Place, Seats},
 };
 
@@ -20,7 +21,7 @@ const AT_ONCE: u32 = 150;
 /// in the same commit, and so isn't promoted.
 pub async fn first<C>(
     cx: &Context<C>,
-    seats: &mut Stored<Seats>,
+    seats: &mut Seats,
     leaving: Option<&Enrollment>,
 ) -> Result<Changes> {
     let mut changes = Changes::new();
@@ -58,11 +59,11 @@ pub fn told(enrollment: &Enrollment, place: Place, now: Timestamp) -> Changes {
 /// Gives all free seats of a section to those who wait, a part at a time.
 pub async fn all<C>(cx: &Context<C>, section_id: &SectionId) -> Result<()> {
     loop {
-        let Some(mut seats) = cx.get::<Seats>(section_id.as_str()).await? else { return Ok(()) };
+        let Some(mut seats) = Hall::open(cx, section_id, Want::All).await? else { return Ok(()) };
         let changes = first(cx, &mut seats, None).await?;
         if changes.is_empty() {
             return Ok(());
         }
-        cx.commit_part(changes.save(&seats)).await?;
+        cx.commit_part(changes.and(seats.changes())).await?;
     }
 }

@@ -8,6 +8,7 @@ use crate::{
     course::Course,
     enrollment::{ENROLLMENT_NOT_FOUND, Enrollment, EnrollmentView, NOT_CONFIRMED},
     get::{Seen, seen},
+    hall::Want,
     learning::known,
     progress::Progress,
 };
@@ -61,7 +62,7 @@ pub async fn run(cx: Context<User>, request: RecordProgress) -> Result<Enrollmen
     if request.completed.is_some() && !by_staff && !cx.caller.is_admin() {
         return Err(FORBIDDEN.into());
     }
-    let course = known(&cx, &enrollment.section_id).await?.course;
+    let course = known(&cx, &enrollment.section_id, Want::Rules).await?.course;
     check(&request, &course)?;
     if !enrollment.has_seat() {
         return Err(NOT_CONFIRMED.into());

@@ -6,6 +6,7 @@ use runtime::prelude::*;
 use crate::{
     enrollment::{ENROLLMENT_NOT_FOUND, EnrollmentView},
     get::{Seen, seen},
+    hall::Want,
     learning::known,
     rules::{SECTION_CANCELLED, SECTION_FULL},
     seats::Place,
@@ -73,7 +74,7 @@ pub async fn run(cx: Context<User>, request: ReviewEnrollment) -> Result<Enrollm
         let view = enrollment.view(None, cx.now);
         return cx.answer(Changes::new().save(&enrollment).emit(&told), view).await;
     }
-    let mut seats = known(&cx, &enrollment.section_id).await?.seats;
+    let mut seats = known(&cx, &enrollment.section_id, Want::Seats(1)).await?.seats;
     if seats.rules.cancelled {
         return Err(SECTION_CANCELLED.into());
     }
@@ -85,7 +86,7 @@ pub async fn run(cx: Context<User>, request: ReviewEnrollment) -> Result<Enrollm
     enrollment.note = note;
     enrollment.take(place, cx.now);
 
-    let changes = Changes::new().save(&enrollment).save(&seats);
+    let changes = Changes::new().save(&enrollment).and(seats.changes());
     let facts = enrollment.facts();
     match place {
         Place::Seat | Place::Offer { .. } => {

@@ -1,5 +1,6 @@
 //! A section's seats: how many are taken or kept for somebody, who may have the
-//! next, and in which order people joined. The one document that decides who sits.
+//! next, and in which order people joined. The one document that decides who sits,
+//! but while a large section's seats are spread over [blocks](crate::block).
 
 use contracts::{
     courses::{CourseId, SectionFacts, SectionId},
@@ -25,7 +26,7 @@ pub struct Seats {
     pub course_id: CourseId,
     /// What the section allows.
     pub rules: Rules,
-    /// How many have a seat.
+    /// How many have a seat, those in blocks aside.
     pub taken: u32,
     /// How many wait for one.
     pub waiting: u32,
@@ -33,7 +34,13 @@ pub struct Seats {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     offers: Vec<Kept>,
     /// The number of the next who joins: the order of the queue.
-    next_number: u64,
+    pub(crate) next_number: u64,
+    /// Over how many blocks the seats are spread; 0: they're all counted here.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) blocks: u32,
+    /// How often they have been spread.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) turn: u64,
     /// A promise to courses to give out no more than a lower capacity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     promise: Option<Promise>,
@@ -41,6 +48,10 @@ pub struct Seats {
     /// something to promote, and only then is the document in the index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     promotable_since: Option<Timestamp>,
+}
+
+fn is_zero<N: Default + PartialEq>(number: &N) -> bool {
+    *number == N::default()
 }
 
 /// A promise to give out no more seats than this, until the section's next revision.
@@ -93,9 +104,16 @@ impl Seats {
             waiting: 0,
             offers: Vec::new(),
             next_number: 1,
+            blocks: 0,
+            turn: 0,
             promise: None,
             promotable_since: None,
         }
+    }
+
+    /// Whether it's promised to give out fewer seats than there are.
+    pub const fn is_limited(&self) -> bool {
+        self.promise.is_some()
     }
 
     /// How many may have a seat now; nothing: any number.
@@ -143,7 +161,8 @@ impl Seats {
     /// Gives somebody the next number in the order of joining.
     pub fn take_number(&mut self) -> u64 {
         let number = self.next_number;
-        self.next_number += 1;
+        // Blocks count past each other.
+        self.next_number += u64::from(self.blocks.max(1));
         number
     }
 

@@ -15,6 +15,7 @@ use crate::{
         NOT_CONFIRMED,
     },
     get::{Seen, seen},
+    hall::Want,
     joining::{self, Joined, Way},
     learning::{Known, known},
     progress::Progress,
@@ -103,8 +104,8 @@ async fn to_section(
     if *section_id == from.section_id {
         return Err(ALREADY_ENROLLED.into());
     }
-    let mut seats = known(cx, &from.section_id).await?.seats;
-    let Known { seats: mut target, course } = known(cx, section_id).await?;
+    let mut seats = known(cx, &from.section_id, Want::Leaving).await?.seats;
+    let Known { seats: mut target, course } = known(cx, section_id, Want::Seats(1)).await?;
     if target.course_id != from.course_id {
         return Err(SECTION_NOT_FOUND.into());
     }
@@ -124,7 +125,7 @@ async fn to_section(
     let promoted = promoting::first(cx, &mut seats, None).await?;
     let progress = moved_progress(cx, &from, &joined.enrollment).await?;
 
-    let changes = Changes::new().save(&seats).save(&target).and(progress);
+    let changes = seats.changes().and(target.changes()).and(progress);
     answer(cx, &from, joined, changes, promoted).await
 }
 
@@ -135,7 +136,7 @@ async fn to_person(
     waived: bool,
 ) -> Result<EnrollmentView> {
     cx.call(GetContact { user_id: user_id.clone() }).await?;
-    let Known { mut seats, course } = known(cx, &from.section_id).await?;
+    let Known { mut seats, course } = known(cx, &from.section_id, Want::Seats(0)).await?;
     let id = Enrollment::id_of(&from.section_id, user_id);
     let earlier = cx.get::<Enrollment>(id.as_str()).await?;
 
@@ -147,7 +148,7 @@ async fn to_person(
         joining::join(&mut seats, earlier.as_ref(), user_id, Way::SeatOfAnother, refusals, cx.now)?;
     from.hand_over(cx.now);
 
-    let changes = Changes::new().save(&seats);
+    let changes = seats.changes();
     answer(cx, &from, joined, changes, Changes::new()).await
 }
 

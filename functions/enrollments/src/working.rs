@@ -15,6 +15,7 @@ use crate::{
     achievement,
     batch::{Batch, Part, RowOutcome, RowState},
     enrollment::{ALREADY_ENROLLED, Enrollment},
+    hall::Want,
     joining::{self, Joined, Way},
     learning::{Known, known},
     rules::{COURSE_NOT_PUBLISHED, SECTION_CANCELLED},
@@ -86,7 +87,9 @@ async fn sections(cx: &Context<System>, part: &Part) -> Result<BTreeMap<SectionI
         if sections.contains_key(section_id) {
             continue;
         }
-        let section = match known(cx, section_id).await {
+        let rows = part.section_ids.iter().filter(|it| *it == section_id).count();
+        let wanted = Want::Seats(u32::try_from(rows).unwrap_or(u32::MAX));
+        let section = match known(cx, section_id, wanted).await {
             Ok(known) => Ok(known),
             Err(Error::Refused(refusal)) => Err(*refusal),
             Err(other) => return Err(other),
@@ -100,7 +103,7 @@ async fn sections(cx: &Context<System>, part: &Part) -> Result<BTreeMap<SectionI
 fn saved(sections: BTreeMap<SectionId, Section>, mut changes: Changes) -> Changes {
     let mut courses = BTreeMap::new();
     for Known { seats, course } in sections.into_values().flatten() {
-        changes = changes.save(&seats);
+        changes = changes.and(seats.changes());
         if course.is_new() {
             courses.insert(course.key(), course);
         }

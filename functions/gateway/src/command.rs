@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use runtime::{IdentityProvider, mail::Providers};
+use runtime::{IdentityProvider, Settings, mail::Providers};
 
 use crate::{
     audit, cloud, demo, events,
@@ -84,6 +84,10 @@ pub struct Options {
         hide_env_values = true
     )]
     pub mail_providers: Option<Providers>,
+
+    /// How many seats of a large section go into one document; 0: all of them
+    #[arg(long, env = "AULA_SEATS_IN_BLOCK", value_name = "N", default_value_t = Settings::SEATS_IN_BLOCK)]
+    pub seats_in_block: u32,
 }
 
 impl Options {

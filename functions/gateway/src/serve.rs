@@ -63,6 +63,9 @@ pub(crate) fn open(options: &Options, address: SocketAddr) -> anyhow::Result<Pla
         admin_email: options.admin_email.clone(),
         identity_providers: options.identity_providers()?,
         mail_providers: options.mail_providers.clone().unwrap_or_default(),
+        seats_in_block: options.seats_in_block,
+        // There's but one.
+        instance: 0,
     };
     let options = embedded::Options {
         folder: (!options.in_memory).then(|| options.data.clone()),

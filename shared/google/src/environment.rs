@@ -82,6 +82,8 @@ pub struct Environment {
     /// over HTTP; Google's own is `https://telemetry.googleapis.com`. Without it
     /// there are none.
     pub collector: Option<String>,
+    /// `AULA_SEATS_IN_BLOCK`: how many seats go into one document.
+    pub seats_in_block: u32,
     /// `GCE_METADATA_HOST`: where the metadata server is.
     pub metadata_host: String,
     /// `FIRESTORE_EMULATOR_HOST`: the emulator to use instead of Firestore.
@@ -169,6 +171,9 @@ impl Environment {
             storage_emulator: reading.url_or_address("STORAGE_EMULATOR_HOST"),
             iam_url: reading.url("AULA_IAM_URL", Some("https://iamcredentials.googleapis.com")),
             collector: reading.optional_url("OTEL_EXPORTER_OTLP_ENDPOINT"),
+            seats_in_block: reading
+                .parsed("AULA_SEATS_IN_BLOCK", "a number of seats", |it| it.parse().ok())
+                .unwrap_or(runtime::Settings::SEATS_IN_BLOCK),
             metadata_host: reading
                 .text("GCE_METADATA_HOST")
                 .unwrap_or_else(|| "metadata.google.internal".to_owned()),

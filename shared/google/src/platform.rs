@@ -59,6 +59,8 @@ impl Platform {
     pub fn on(environment: Environment, domain: Domain, store: Arc<dyn Store>) -> Self {
         let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) =
             (Arc::new(SystemClock), Arc::new(SystemRandom));
+        let mut instance = [0; 4];
+        random.fill(&mut instance);
         let http = Arc::<Http>::default();
         let metadata = Metadata::at(&environment.metadata_host, http.clone(), clock.clone());
         let metadata = Arc::new(metadata);
@@ -105,6 +107,8 @@ impl Platform {
                 admin_email: environment.admin_email.clone(),
                 identity_providers: environment.identity_providers.clone(),
                 mail_providers: environment.mail_providers.clone(),
+                seats_in_block: environment.seats_in_block,
+                instance: u32::from_le_bytes(instance),
             }),
         });
         let host = Host::new(vec![(domain, ports.clone())], environment.target.as_deref());

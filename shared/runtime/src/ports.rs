@@ -52,6 +52,18 @@ pub struct Settings {
     pub identity_providers: Vec<IdentityProvider>,
     /// Who may tell what became of a mail.
     pub mail_providers: Providers,
+    /// How many seats go into one document, where a section has enough of them
+    /// for several: a document takes about one write a second, so a rush wants
+    /// many. 0: a section's seats stay together.
+    pub seats_in_block: u32,
+    /// Which of the processes that serve the same functions this is. Those with
+    /// different numbers keep out of each other's way, where there's a choice.
+    pub instance: u32,
+}
+
+impl Settings {
+    /// How many seats go into one document, unless said otherwise.
+    pub const SEATS_IN_BLOCK: u32 = 50;
 }
 
 /// Someone else with whose accounts people may sign in here, such as Google.

@@ -127,6 +127,8 @@ impl App {
                 mail_providers: Self::MAIL_PROVIDERS
                     .parse()
                     .expect("the test's providers are some"),
+                seats_in_block: 0,
+                instance: 0,
             }),
         });
         let beside = Arc::new(Ports { store: uncounted, ..Ports::clone(&ports) });

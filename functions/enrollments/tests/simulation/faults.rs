@@ -8,6 +8,26 @@ use testing::simulation::{
     sweep,
 };
 
+use crate::spreading;
+
+#[test]
+fn no_single_fault_breaks_a_law_where_seats_are_spread() {
+    let cast = spreading();
+    let worlds = [
+        Small::of(2, &["ada"], &[Leave("ada"), Enroll("bob"), Enroll("cid")]),
+        Small::of(2, &["ada"], &[Capacity(1), Enroll("bob")]),
+        Small::of(2, &["ada"], &[Enroll("bob"), CancelSection]),
+    ];
+    for small in worlds {
+        let (acts, small) = (small.acts.clone(), Small { is_read: true, ..small });
+        let prepared = small.prepare(&cast);
+        match sweep(&|| prepared.open()) {
+            Ok(swept) => println!("{swept:?} of {acts:?}, with blocks"),
+            Err(broken) => panic!("{broken}"),
+        }
+    }
+}
+
 #[test]
 fn no_single_fault_breaks_a_law_at_any_step() {
     let cast = Cast::of(enrollments::domain);

@@ -10,15 +10,21 @@ use testing::simulation::{
     },
 };
 
-use crate::wrong::{Wrong, enrollments_with};
+use crate::{
+    spreading,
+    wrong::{Wrong, enrollments_with},
+};
 
 /// Tries every order of some worlds, and says how many there are.
 fn try_every_order(what: &str, worlds: impl IntoIterator<Item = Small>) {
-    let cast = Cast::of(enrollments::domain);
+    try_every_order_of(&Cast::of(enrollments::domain), what, worlds);
+}
+
+fn try_every_order_of(cast: &Cast, what: &str, worlds: impl IntoIterator<Item = Small>) {
     let (mut all, mut count) = (Explored::default(), 0);
     for small in worlds {
         let said = format!("{small:?}");
-        let prepared = small.prepare(&cast);
+        let prepared = small.prepare(cast);
         match explore(&|| prepared.open()) {
             Ok(explored) => all += explored,
             Err(broken) => panic!("{broken}\n{said}"),
@@ -91,6 +97,35 @@ fn three_or_four_things_at_once_where_an_instructor_approves() {
     ];
     let worlds = acts.map(|acts| Small { approval_required: true, ..Small::of(1, &joined, acts) });
     try_every_order("three or four at once, with approval", worlds);
+}
+
+#[test]
+fn two_things_at_once_where_seats_are_spread() {
+    let acts = [
+        Enroll("eve"),
+        Enroll("fay"),
+        Leave("ada"),
+        Capacity(2),
+        Capacity(4),
+        HandOver("ada", "eve"),
+        CancelSection,
+    ];
+    let worlds = [&["ada"] as &[_], &["ada", "bob"], &["ada", "bob", "cid"]].into_iter().flat_map(
+        |joined| pairs(&acts).map(|acts| Small::of(3, joined, &acts)).collect::<Vec<_>>(),
+    );
+    try_every_order_of(&spreading(), "two at once, with blocks", worlds);
+}
+
+#[test]
+fn three_things_at_once_where_seats_are_spread() {
+    let worlds = [
+        Small::of(2, &["ada"], &[Enroll("bob"), Enroll("cid"), Leave("ada")]),
+        Small::of(3, &["ada"], &[Enroll("bob"), Enroll("cid"), Enroll("dan")]),
+        Small::of(3, &["ada", "bob"], &[Leave("ada"), Leave("bob"), Enroll("cid")]),
+        Small::of(3, &["ada"], &[Capacity(1), Enroll("bob"), Enroll("cid")]),
+        Small::of(3, &["ada", "bob"], &[Capacity(5), Leave("ada"), Enroll("cid")]),
+    ];
+    try_every_order_of(&spreading(), "three at once, with blocks", worlds);
 }
 
 /// A section with one seat, which was ada's and is offered to bob; cid may wait.

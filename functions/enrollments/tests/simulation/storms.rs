@@ -5,6 +5,8 @@ use testing::simulation::{
     storm, weather,
 };
 
+use crate::spreading;
+
 /// How many seeds the suite spends on one search. `cargo xtask simulate
 /// --minutes 10` spends more, and others.
 pub const SEEDS: u64 = 300;
@@ -54,6 +56,13 @@ fn the_same_seed_gives_the_same_run_byte_for_byte() {
         assert!(one.lines().count() > 100, "{one}");
         assert_eq!(one, other);
     }
+}
+
+#[test]
+fn no_storm_breaks_a_law_where_seats_are_spread() {
+    let cast = spreading();
+    let weathered = weather(&|seed| crowd(&cast, seed), SEEDS..2 * SEEDS);
+    println!("{:#?}", weathered.unwrap_or_else(|failure| panic!("{failure}")));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::{
 };
 
 use contracts::{Endpoint, Problem, Timestamp};
-use runtime::{Host, Ports, files::NoFiles};
+use runtime::{Host, Ports, Settings, files::NoFiles};
 use tokio::sync::oneshot;
 
 use super::{
@@ -276,7 +276,9 @@ impl World {
 
     /// A new life of a process that serves a domain: it remembers nothing.
     pub(crate) fn born(&mut self, service: usize, process: usize, name: String) -> Alive {
-        let ports = self.ports(&self.gate(process));
+        let mut ports = self.ports(&self.gate(process));
+        let instance = u32::try_from(process).expect("a world is small");
+        ports.settings = Arc::new(Settings { instance, ..Settings::clone(&ports.settings) });
         let Service { domain, ports: between, .. } = &self.served[service].service;
         let ports = Arc::new(between(ports));
         let host = Host::new(vec![(domain(), ports.clone())], None);

@@ -10,7 +10,7 @@ use testing::simulation::{
 };
 
 pub use self::functions::{Wrong, enrollments_with};
-use crate::storms::SEEDS;
+use crate::{spread, storms::SEEDS};
 
 /// Casts with one wrong function each, by their names.
 macro_rules! wrong_functions {
@@ -33,6 +33,11 @@ fn wrong() -> Vec<(&'static str, Cast)> {
         ("TriesAgainUnread", real().with_ports(ports::trying_again_unread)),
         ("AnswersFirst", real().with_ports(ports::answering_first)),
         ("DeletesBeforePublishing", real().with_ports(ports::deleting_before_publishing)),
+        (
+            "OverwritesBlocks",
+            Cast::of(enrollments::domain)
+                .with_ports(|ports| ports::overwriting_blocks(spread(ports))),
+        ),
         ("ForgetsTheInbox", real().with_reader(forgetful_reader)),
     ]);
     wrong

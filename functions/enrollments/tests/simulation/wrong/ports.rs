@@ -22,6 +22,11 @@ pub fn answering_first(ports: Ports) -> Ports {
     wrong_store(ports, Wrong::AnswersFirst)
 }
 
+/// A store that writes a block of seats whatever has become of it.
+pub fn overwriting_blocks(ports: Ports) -> Ports {
+    wrong_store(ports, Wrong::OverwritesBlocks)
+}
+
 /// A bus that takes events out of the outbox before it has told them.
 pub fn deleting_before_publishing(ports: Ports) -> Ports {
     let bus = Arc::new(WrongBus { bus: ports.bus.clone(), store: ports.store.clone() });
@@ -38,6 +43,7 @@ enum Wrong {
     Overwrites,
     TriesAgainUnread,
     AnswersFirst,
+    OverwritesBlocks,
 }
 
 struct WrongStore {
@@ -106,6 +112,12 @@ impl Store for WrongStore {
                 }
                 outcome => Ok(outcome),
             },
+            Wrong::OverwritesBlocks => {
+                let (blocks, mut others): (Vec<_>, Vec<_>) =
+                    writes.into_iter().partition(|it| it.key().collection == "seat_blocks");
+                others.extend(self.refreshed(&blocks).await?);
+                self.store.commit(others).await
+            }
             Wrong::AnswersFirst => {
                 let is_answer = |write: &Write| write.key().collection == "requests";
                 let (answers, others): (Vec<_>, Vec<_>) = writes.into_iter().partition(is_answer);

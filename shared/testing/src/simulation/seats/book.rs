@@ -471,7 +471,19 @@ fn is_as_on_paper(section: &Section, id: &str, stores: &Stores<'_>) -> Told {
     }
     let seats = stores.all("enrollments", "seats").find(|(key, _)| *key == id);
     let Some((_, seats)) = seats else { return Err("no document counts its seats".to_owned()) };
-    let counted = (number(seats, "taken"), number(seats, "waiting"));
+    let blocks =
+        stores.all("enrollments", "seat_blocks").filter(|(_, it)| text(it, "section_id") == id);
+    let (mut in_blocks, mut count) = (0, 0);
+    for (key, block) in blocks {
+        if number(block, "taken") > number(block, "most") || block["turn"] != seats["turn"] {
+            return Err(format!("block {key} is {block}, and the seats are {seats}"));
+        }
+        (in_blocks, count) = (in_blocks + number(block, "taken"), count + 1);
+    }
+    if count != number(seats, "blocks") {
+        return Err(format!("it has {count} blocks, and {} are counted", seats["blocks"]));
+    }
+    let counted = (number(seats, "taken") + in_blocks, number(seats, "waiting"));
     if counted != (seated.len() as u64, queue.len() as u64) {
         return Err(format!("{counted:?} are counted, unlike {section:?}"));
     }
@@ -528,7 +540,7 @@ fn passages_of(changed: &Changed, moved: &[Moved]) -> Told<Vec<(Passage, u64)>> 
 }
 
 fn is_of_section(changed: &Changed) -> bool {
-    matches!(changed.collection, "seats" | "enrollments")
+    matches!(changed.collection, "seats" | "seat_blocks" | "enrollments")
 }
 
 fn text<'v>(value: &'v Value, field: &str) -> &'v str {

@@ -1,7 +1,7 @@
 //! The reference: a section's seats and queue as somebody with paper and pencil
 //! would keep them. It is plain on purpose, and shares no code with what it checks.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use contracts::Timestamp;
 use serde_json::Value;
@@ -64,8 +64,8 @@ pub(super) struct Section {
     pub(super) queue: Vec<String>,
     /// Who has asked an instructor.
     pub(super) asking: Vec<String>,
-    /// The last number that was given to somebody who joined.
-    last_number: u64,
+    /// The numbers that were given to those who joined.
+    numbers: BTreeSet<u64>,
 }
 
 /// What has happened to somebody's place.
@@ -142,21 +142,29 @@ impl Section {
                 | ("waitlisted", "confirmed" | "offered")
                 | ("offered", "confirmed") => {}
                 ("none" | "cancelled" | "rejected", _) => {
-                    if passage.number <= self.last_number {
-                        return Err(format!("{passage} with the number of somebody before"));
-                    }
-                    self.last_number = passage.number;
+                    self.number(passage)?;
                     self.place(passage)?;
                 }
                 ("pending_approval", "confirmed" | "waitlisted") => {
                     self.take_off(passage)?;
-                    self.last_number = self.last_number.max(passage.number);
+                    self.numbers.insert(passage.number);
                     self.place(passage)?;
                 }
                 _ => return Err(format!("{passage}: there's no such way")),
             }
         }
         Ok(())
+    }
+
+    /// Nobody gets a number that somebody has had. Whoever waits has one behind all
+    /// of them; those who find a seat at the same time may find it in any order.
+    fn number(&mut self, passage: &Passage) -> Result<(), String> {
+        let is_last = self.numbers.last().is_none_or(|last| passage.number > *last);
+        let is_new = self.numbers.insert(passage.number);
+        if is_new && (is_last || passage.to == "confirmed") {
+            return Ok(());
+        }
+        Err(format!("{passage} with the number of somebody before"))
     }
 
     fn take_off(&mut self, passage: &Passage) -> Result<(), String> {
