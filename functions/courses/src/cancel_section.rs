@@ -6,7 +6,7 @@ use contracts::courses::{
 use runtime::prelude::*;
 
 use crate::{
-    access, seats,
+    access, card, seats,
     section::{SECTION_OVER, ShownSection},
     telling,
 };
@@ -41,7 +41,7 @@ pub async fn run(cx: Context<Instructor>, request: CancelSection) -> Result<Show
     if request.etag.is_some() {
         cx.expect_etag(&section.etag(), request.etag.as_deref())?;
     }
-    let seats = seats::of_one(&cx, &section).await?;
+    let seats = seats::of_one(&cx, &section).await;
     if section.cancelled_at.is_some() {
         let shown = section.into_inner().show(seats.as_ref(), cx.now, true);
         return cx.answer(Changes::new(), shown).await;
@@ -50,7 +50,8 @@ pub async fn run(cx: Context<Instructor>, request: CancelSection) -> Result<Show
     section.cancel(cx.now)?;
 
     let cancelled = SectionCancelled { section: section.facts(&course) };
-    let changes = Changes::new().save(&section).emit(&cancelled);
+    let card = card::of_changed_sections(&cx, &course, &[&section]).await?;
+    let changes = Changes::new().save(&section).save(&card).emit(&cancelled);
     let shown = (*section).clone().show(seats.as_ref(), cx.now, true);
     let shown = cx.answer(changes, shown).await?;
     telling::of_section(&cx, &section, &course).await;
@@ -67,7 +68,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_section_is_cancelled_once_and_told() {
-        let app = app();
+        let app = app().await;
         let course = published(&app).await;
         let path = section(&app, &course).await;
         let learned = learned_sections(&app);
@@ -90,7 +91,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_runs_can_be_cancelled_and_what_is_over_can_not() {
-        let app = app();
+        let app = app().await;
         let course = published(&app).await;
         let (first, second) = (section(&app, &course).await, section(&app, &course).await);
         app.advance_minutes(3 * 1440 + 59);
@@ -102,7 +103,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_those_who_run_the_course_cancel_its_sections() {
-        let app = app();
+        let app = app().await;
         let (draft, published) = (draft(&app).await, published(&app).await);
         let hidden = format!("{}/cancel", section(&app, &draft).await);
         let shown = format!("{}/cancel", section(&app, &published).await);

@@ -15,6 +15,8 @@ use serde_json::value::{RawValue, to_raw_value};
 use crate::{
     course::{Course, Level},
     forms::{LanguageTag, Slug},
+    offering::Offering,
+    section::Section,
     terms,
     words::folded,
 };
@@ -32,6 +34,15 @@ pub struct Card {
     pub title_key: String,
     /// What the course is found by.
     pub terms: Vec<String>,
+    /// Whether a section starts soon.
+    #[serde(default)]
+    pub soon: bool,
+    /// Whether a section has a free seat.
+    #[serde(default)]
+    pub free: bool,
+    /// When the clock alone changes that next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes_at: Option<Timestamp>,
 }
 
 impl Document for Card {
@@ -41,6 +52,7 @@ impl Document for Card {
         Index::ascending("title_key").equals(&["state"]),
         Index::descending("created_at").equals(&["state"]).containing("terms"),
         Index::ascending("title_key").equals(&["state"]).containing("terms"),
+        Index::ascending("changes_at"),
     ];
     fn key(&self) -> String {
         self.id.to_string()
@@ -48,16 +60,31 @@ impl Document for Card {
 }
 
 impl Card {
-    /// The card of a course.
-    pub fn of(course: &Course) -> Self {
+    /// The card of a course that offers something.
+    pub fn of(course: &Course, offering: Offering) -> Self {
+        let Offering { soon, free, changes_at } = offering;
         Self {
             shown: ShownCard::of(course),
             id: course.id.clone(),
             state: course.state,
             created_at: course.created_at,
             title_key: folded(&course.title),
-            terms: terms::of_course(course),
+            terms: terms::of_course(course, offering),
+            soon,
+            free,
+            changes_at,
         }
+    }
+
+    /// What the course offered when its sections were looked at last.
+    fn offering(&self) -> Offering {
+        let Self { soon, free, changes_at, .. } = *self;
+        Offering { soon, free, changes_at }
+    }
+
+    /// The cards of what the clock has changed.
+    pub fn due(now: Timestamp) -> Query {
+        Query::ascending::<Self>("changes_at").at_most(now)
     }
 
     /// A stored card, if its course can be found by all of these terms.
@@ -73,14 +100,39 @@ impl Card {
 
 /// A course's card as it must be after the course has changed.
 pub async fn of_changed<C>(cx: &Context<C>, course: &Course) -> Result<Stored<Card>> {
-    let card = Card::of(course);
-    Ok(match cx.get::<Card>(course.id.as_str()).await? {
+    let kept = cx.get::<Card>(course.id.as_str()).await?;
+    let offering = kept.as_ref().map(|kept| kept.offering()).unwrap_or_default();
+    Ok(replaced(kept, Card::of(course, offering)))
+}
+
+/// The most open sections of a course that are looked at: those that end first.
+const SECTIONS: u32 = 200;
+
+/// A course's card as it must be after some of its sections have changed, or
+/// come, and with what the clock has changed.
+pub async fn of_changed_sections<C>(
+    cx: &Context<C>,
+    course: &Course,
+    changed: &[&Section],
+) -> Result<Stored<Card>> {
+    // It's read first: if it's the same still when it's saved, so were the sections.
+    let kept = cx.get::<Card>(course.id.as_str()).await?;
+    let open = Section::open_of_course(&course.id, cx.now).limit(SECTIONS);
+    let (sections, _) = cx.query::<Section>(&open).await?;
+    let has_changed = |it: &&Section| changed.iter().any(|changed| changed.id == it.id);
+    let others = sections.iter().map(|it| &**it).filter(|it| !has_changed(it));
+    let offering = Offering::of(others.chain(changed.iter().copied()), cx.now);
+    Ok(replaced(kept, Card::of(course, offering)))
+}
+
+fn replaced(kept: Option<Stored<Card>>, card: Card) -> Stored<Card> {
+    match kept {
         Some(mut kept) => {
             *kept = card;
             kept
         }
         None => Stored::new(card),
-    })
+    }
 }
 
 /// What lists show of a course, as JSON.
@@ -144,7 +196,7 @@ pub struct CourseCard {
     summary: String,
     /// The language that it's taught in.
     language: Option<LanguageTag>,
-    /// The field of study that it belongs to.
+    /// The category that it belongs to.
     category: Option<Slug>,
     /// How much it asks of those who take it.
     level: Option<Level>,
@@ -174,7 +226,7 @@ mod tests {
         let mut course = Course::blank("c1".into(), "ines".into(), Timestamp::UNIX_EPOCH);
         course.title = "Ánimo «Rust\" \\ año".to_owned();
         course.summary = "{\"shown\":{}} w:summary".to_owned();
-        Card::of(&course)
+        Card::of(&course, Offering::default())
     }
 
     fn record(body: String) -> Record {

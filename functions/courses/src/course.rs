@@ -9,6 +9,7 @@ use runtime::prelude::*;
 use crate::{
     change::Change,
     forms::{LanguageTag, Slug},
+    markdown,
     outline::{self, Module, RevisedModule},
 };
 
@@ -260,6 +261,7 @@ impl Course {
             id: self.id,
             title: self.title,
             summary: self.summary,
+            description_html: markdown::to_html(&self.description),
             description: self.description,
             language: self.language,
             category: self.category,
@@ -295,9 +297,13 @@ pub struct ShownCourse {
     pub summary: String,
     /// What is learned and how, as Markdown; empty until it's written.
     pub description: String,
+    /// The description as HTML that may stand in any page. HTML in the Markdown
+    /// is shown as text, images are links, and links have `rel="nofollow
+    /// noopener noreferrer ugc"`.
+    pub description_html: String,
     /// The language that it's taught in.
     pub language: Option<LanguageTag>,
-    /// The field of study that it belongs to.
+    /// The category that it belongs to.
     pub category: Option<Slug>,
     /// How much it asks of those who take it.
     pub level: Option<Level>,

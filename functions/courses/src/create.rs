@@ -6,8 +6,10 @@ use runtime::prelude::*;
 use crate::{
     card::Card,
     course::{Course, CourseChanges, Level, ShownCourse},
+    filing,
     forms::{LanguageTag, Slug},
     instructors,
+    offering::Offering,
     outline::NewModule,
     prerequisites,
 };
@@ -30,7 +32,7 @@ pub struct CreateCourse {
     /// The language that it's taught in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     language: Option<LanguageTag>,
-    /// The field of study that it belongs to.
+    /// The category that it belongs to, which an admin has made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     category: Option<Slug>,
     /// How much it asks of those who take it.
@@ -87,15 +89,20 @@ pub async fn run(cx: Context<Instructor>, request: CreateCourse) -> Result<Shown
     let others = request.instructors.as_deref().unwrap_or_default();
     instructors::find_missing(&cx, std::slice::from_ref(&creator), others, &mut faults).await?;
 
+    filing::find_missing(&cx, None, request.category.as_ref(), &mut faults).await?;
     let sent = request.prerequisites.as_deref().unwrap_or_default();
     prerequisites::find_missing(&cx, &[], sent, &mut faults).await?;
 
     let changes = request.into_changes(&creator);
     let blank = Course::blank(cx.random().id().into(), creator, cx.now);
     let course = blank.with(changes, faults, || cx.random().id())?;
+    let mut faults = Faults::new();
+    let filed = filing::changes(&cx, None, &course, &mut faults).await?;
+    faults.check()?;
 
     let created = CourseCreated { course: course.facts() };
-    let changes = Changes::new().create(&course).create(&Card::of(&course)).emit(&created);
+    let changes =
+        filed.create(&course).create(&Card::of(&course, Offering::default())).emit(&created);
     cx.answer(changes, course.show(true)).await
 }
 
@@ -109,7 +116,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_draft_needs_only_a_title() {
-        let app = app();
+        let app = app().await;
         let answer = app.instructor("ines").post("/v1/courses", json!({ "title": " Rust " })).await;
         let course = answer.ok();
         assert_eq!(answer.status, 201);
@@ -117,7 +124,8 @@ mod tests {
         assert_eq!(
             course,
             json!({
-                "id": id, "title": "Rust", "summary": "", "description": "", "language": null,
+                "id": id, "title": "Rust", "summary": "", "description": "",
+                "description_html": "", "language": null,
                 "category": null, "level": null, "tags": [], "outline": [], "prerequisites": [],
                 "instructors": ["ines"], "state": "draft", "created_at": app.now(),
                 "updated_at": app.now(), "published_at": null, "etag": "1",
@@ -130,14 +138,15 @@ mod tests {
 
     #[tokio::test]
     async fn all_of_it_can_be_said_at_once() {
-        let app = app();
+        let app = app().await;
+        app.admin("root").post("/v1/categories", json!({ "name": "Machine learning" })).await.ok();
         let sent = with(json!({
-            "language": "ES-co", "category": "Desarrollo Web", "tags": ["Rust", "rust", "b"],
+            "language": "ES-co", "category": "Machine Learning", "tags": ["Rust", "rust", "b"],
             "instructors": ["ivan", "ines"],
         }));
         let course = app.instructor("ines").post("/v1/courses", sent).await.ok();
         assert_eq!(course["language"], "es-CO");
-        assert_eq!(course["category"], "desarrollo-web");
+        assert_eq!(course["category"], "machine-learning");
         assert_eq!(course["tags"], json!(["rust", "b"]));
         assert_eq!(course["instructors"], json!(["ines", "ivan"]));
         let item = &course["outline"][0]["items"][0];
@@ -151,7 +160,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_those_who_teach_create_courses() {
-        let app = app();
+        let app = app().await;
         app.anyone().post("/v1/courses", whole()).await.is(UNAUTHENTICATED);
         app.user("ada").post("/v1/courses", whole()).await.is(FORBIDDEN);
         app.admin("root").post("/v1/courses", whole()).await.ok();
@@ -160,7 +169,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_repeat_makes_no_second_course() {
-        let app = app();
+        let app = app().await;
         let ines = app.instructor("ines");
         let first = ines.post_with_key("/v1/courses", whole(), "k").await.ok();
         assert_eq!(ines.post_with_key("/v1/courses", whole(), "k").await.ok(), first);
@@ -170,7 +179,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_wrong_is_named_and_nothing_is_made() {
-        let app = app();
+        let app = app().await;
         let ines = app.instructor("ines");
         let long = "x".repeat(201);
         for (changes, field, reason) in [
@@ -184,6 +193,7 @@ mod tests {
             (json!({ "description": "a\u{0}b" }), "description", "invalid-characters"),
             (json!({ "language": "klingonese" }), "language", "invalid-language"),
             (json!({ "category": "c++" }), "category", "invalid-slug"),
+            (json!({ "category": "nothing" }), "category", "unknown-category"),
             (json!({ "level": "guru" }), "level", "unknown-value"),
             (json!({ "tags": ["a", "<b>"] }), "tags[1]", "invalid-slug"),
             (json!({ "tags": vec!["a"; 21] }), "tags", "too-many"),

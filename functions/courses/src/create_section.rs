@@ -9,6 +9,7 @@ use runtime::prelude::*;
 use crate::{
     access,
     calendar::{CalendarChanges, NewMeeting},
+    card,
     section::{Section, SectionChanges, ShownSection},
     telling,
 };
@@ -108,9 +109,11 @@ pub async fn run(cx: Context<Instructor>, request: CreateSection) -> Result<Show
     let section = blank.with(request.into_changes(), cx.secret(), || cx.random().id())?;
 
     let created = SectionCreated { section: section.facts(&course) };
+    let card = card::of_changed_sections(&cx, &course, &[&section]).await?;
     // The course is written as it was read: if it's being deleted, one of the two loses.
-    let changes = Changes::new().create(&section).save(&course).emit(&created);
-    let shown = cx.answer(changes, section.clone().show(None, cx.now, true)).await?;
+    let changes = Changes::new().create(&section).save(&course).save(&card).emit(&created);
+    let shown =
+        cx.answer(changes, section.clone().show(Some(&section.last_count), cx.now, true)).await?;
     telling::of_section(&cx, &section, &course).await;
     Ok(shown)
 }
@@ -127,7 +130,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_section_needs_only_a_title() {
-        let app = app();
+        let app = app().await;
         let course = draft(&app).await;
         let sections = format!("{course}/sections");
         let answer = app.instructor("ines").post(&sections, json!({ "title": "Open" })).await;
@@ -139,7 +142,7 @@ mod tests {
                 "id": section["id"], "course_id": course.trim_start_matches("/v1/courses/"),
                 "title": "Open", "state": "enrollment_open", "capacity": null, "seats_taken": 0,
                 "seats_free": null, "waitlist_capacity": null, "waitlist_length": 0,
-                "time_zone": "UTC", "starts_at": null, "ends_at": null,
+                "seats_counted_at": null, "time_zone": "UTC", "starts_at": null, "ends_at": null,
                 "enrollment_opens_at": null, "enrollment_closes_at": null, "meetings": [],
                 "calendar_sequence": 0, "approval_required": false, "offer_hours": null,
                 "enrollment_key_required": false, "reminder_minutes_before": [1440, 60],
@@ -150,7 +153,7 @@ mod tests {
 
     #[tokio::test]
     async fn all_of_it_is_kept_but_the_key() {
-        let app = app();
+        let app = app().await;
         let sections = format!("{}/sections", published(&app).await);
         let start = app.now().plus_minutes(1440);
         let sent = json!({
@@ -193,7 +196,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_deletes_the_course_meanwhile_loses_the_race_and_looks_again() {
-        let app = app();
+        let app = app().await;
         let path = draft(&app).await;
         let id = path.trim_start_matches("/v1/courses/");
         let read = app.context().get::<Course>(id).await.unwrap().unwrap();
@@ -206,7 +209,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_repeat_makes_no_second_section() {
-        let app = app();
+        let app = app().await;
         let sections = format!("{}/sections", draft(&app).await);
         let ines = app.instructor("ines");
         let sent = three_days_on(&app);
@@ -217,7 +220,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_those_who_run_the_course_create_sections() {
-        let app = app();
+        let app = app().await;
         let (draft, published) = (draft(&app).await, published(&app).await);
         let sent = three_days_on(&app);
         for course in [&draft, &published] {
@@ -234,7 +237,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_wrong_is_named_and_nothing_is_made() {
-        let app = app();
+        let app = app().await;
         let sections = format!("{}/sections", draft(&app).await);
         let (ines, commits) = (app.instructor("ines"), app.commits());
         for (changes, field, reason) in [

@@ -3,7 +3,7 @@
 use contracts::courses::{COURSE_NOT_FOUND, CourseDeleted, CourseId, CourseState};
 use runtime::{Refusal, prelude::*};
 
-use crate::{access, card, section::Section, telling};
+use crate::{access, card, filing, section::Section, telling};
 
 /// A section of the course is neither over nor cancelled.
 pub const COURSE_HAS_OPEN_SECTIONS: Problem = Problem::conflict(
@@ -55,11 +55,13 @@ pub async fn run(cx: Context<Instructor>, request: DeleteCourse) -> Result<()> {
         return Err(refusal.into());
     }
 
+    let before = (*course).clone();
     course.archive(cx.now);
+    let filed = filing::changes(&cx, Some(&before), &course, &mut Faults::new()).await?;
 
     let card = card::of_changed(&cx, &course).await?;
     let deleted = CourseDeleted { course: course.facts() };
-    cx.commit(Changes::new().save(&course).save(&card).emit(&deleted)).await?;
+    cx.commit(filed.save(&course).save(&card).emit(&deleted)).await?;
     telling::of_course(&cx, &course).await;
     Ok(())
 }
@@ -75,7 +77,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_deleted_course_is_gone_until_it_is_published_again() {
-        let app = app();
+        let app = app().await;
         let path = published(&app).await;
         let learned = learned_courses(&app);
         let ines = app.instructor("ines");
@@ -102,7 +104,7 @@ mod tests {
 
     #[tokio::test]
     async fn to_delete_again_changes_nothing() {
-        let app = app();
+        let app = app().await;
         let path = draft(&app).await;
         app.instructor("ines").delete(&path).await.ok();
         app.instructor("ines").delete(&path).await.ok();
@@ -111,7 +113,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_course_with_open_sections_stays() {
-        let app = app();
+        let app = app().await;
         let path = published(&app).await;
         let ines = app.instructor("ines");
         let (first, _second) = (section(&app, &path).await, section(&app, &path).await);
@@ -129,7 +131,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_section_without_an_end_is_open_until_it_is_cancelled() {
-        let app = app();
+        let app = app().await;
         let path = draft(&app).await;
         let ines = app.instructor("ines");
         ines.post(&format!("{path}/sections"), json!({ "title": "Self-paced" })).await.ok();
@@ -139,7 +141,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_those_who_run_it_delete_it() {
-        let app = app();
+        let app = app().await;
         let (draft, published) = (draft(&app).await, published(&app).await);
         app.anyone().delete(&draft).await.is(UNAUTHENTICATED);
         app.user("ada").delete(&draft).await.is(FORBIDDEN);

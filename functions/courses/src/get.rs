@@ -37,18 +37,20 @@ mod tests {
 
     #[tokio::test]
     async fn everyone_reads_a_published_course_in_one_read() {
-        let app = app();
+        let app = app().await;
         let path = published(&app).await;
         let before = app.reads();
         let course = app.anyone().get(&path).await.ok();
         assert_eq!(app.reads() - before, 1);
         assert_eq!(course["title"], "Programación en Rust");
+        let html = "<h1>Rust</h1>\n<p>De principio a fin.</p>\n";
+        assert_eq!(course["description_html"], html);
         assert_eq!((&course["state"], &course["etag"]), (&json!("published"), &json!("2")));
     }
 
     #[tokio::test]
     async fn strangers_get_the_same_answer_from_memory_until_a_course_changes() {
-        let app = app();
+        let app = app().await;
         let path = published(&app).await;
         let course = app.anyone().get(&path).await.ok();
         let before = app.reads();
@@ -69,7 +71,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_its_instructors_and_admins_are_told_where_items_are() {
-        let app = app();
+        let app = app().await;
         let path = published(&app).await;
         let url = |course: testing::Value| course["outline"][0]["items"][0]["url"].clone();
         let item = &app.anyone().get(&path).await.ok()["outline"][0]["items"][0];
@@ -82,7 +84,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_draft_is_there_for_its_instructors_and_admins_alone() {
-        let app = app();
+        let app = app().await;
         let path = draft(&app).await;
         app.anyone().get(&path).await.is(COURSE_NOT_FOUND);
         app.user("ada").get(&path).await.is(COURSE_NOT_FOUND);
@@ -95,7 +97,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_no_course_is_not_found_or_no_id() {
-        let app = app();
+        let app = app().await;
         app.anyone().get("/v1/courses/nothing").await.is(COURSE_NOT_FOUND);
         app.anyone().get("/v1/courses/a%20b").await.blames("course_id", "invalid-id");
         app.anyone().get("/v1/courses/..%2F..%2Fetc").await.blames("course_id", "invalid-id");

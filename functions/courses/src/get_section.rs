@@ -7,6 +7,8 @@ use crate::{access, seats, section::ShownSection};
 
 /// Get a section, and how full it is.
 ///
+/// If that can't be counted just now, it's told how full it was before, and when.
+///
 /// Who sees its course sees it. Where its meetings are on the web, the course's
 /// instructors alone are told; those who have a seat get it by mail.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -28,7 +30,7 @@ impl Endpoint for GetSection {
 pub async fn run(cx: Context<Anyone>, request: GetSection) -> Result<ShownSection> {
     let seen = access::to_read(&cx, &request.course_id).await?;
     let section = access::section_of(&cx, &seen.course, &request.section_id).await?;
-    let seats = seats::of_one(&cx, &section).await?;
+    let seats = seats::of_one(&cx, &section).await;
     Ok(section.into_inner().show(seats.as_ref(), cx.now, seen.by_staff))
 }
 
@@ -38,13 +40,14 @@ mod tests {
         courses::{COURSE_NOT_FOUND, SECTION_NOT_FOUND},
         enrollments::{GetSeats, Seats, SeatsOfSections},
     };
+    use runtime::problems::UNAVAILABLE;
     use testing::json;
 
     use crate::tests::{app, draft, published, section};
 
     #[tokio::test]
     async fn a_section_says_how_full_it_is_now() {
-        let app = app();
+        let app = app().await;
         let course = published(&app).await;
         let path = section(&app, &course).await;
         let before = app.anyone().get(&path).await.ok();
@@ -59,8 +62,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_section_is_told_of_though_its_seats_cannot_be_counted() {
+        let app = app().await;
+        let course = published(&app).await;
+        let path = section(&app, &course).await;
+        let created_at = app.now();
+        app.now_answering::<GetSeats>(|request| {
+            let seats = |section_id| Seats { section_id, seats_taken: 9, waitlist_length: 0 };
+            Ok(SeatsOfSections { sections: request.section_ids.into_iter().map(seats).collect() })
+        });
+        app.advance_minutes(5);
+        let told = async || {
+            let one = app.anyone().get(&path).await.ok();
+            let listed = app.anyone().get(&format!("{course}/sections")).await.ok();
+            assert_eq!(listed["items"][0], one);
+            (one["seats_taken"].clone(), one["seats_counted_at"].clone())
+        };
+        assert_eq!(told().await, (json!(9), json!(null)));
+        app.now_answering::<GetSeats>(|_| Err(UNAVAILABLE));
+        assert_eq!(told().await, (json!(0), json!(created_at)));
+    }
+
+    #[tokio::test]
     async fn its_state_follows_the_clock() {
-        let app = app();
+        let app = app().await;
         let course = published(&app).await;
         let path = section(&app, &course).await;
         let state = async || app.anyone().get(&path).await.ok()["state"].clone();
@@ -73,7 +98,7 @@ mod tests {
 
     #[tokio::test]
     async fn where_people_meet_on_the_web_only_its_instructors_and_admins_are_told() {
-        let app = app();
+        let app = app().await;
         let course = published(&app).await;
         let meeting = json!({
             "starts_at": app.now(), "ends_at": app.now().plus_minutes(5),
@@ -99,7 +124,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_section_is_there_where_its_course_is() {
-        let app = app();
+        let app = app().await;
         let (draft, published) = (draft(&app).await, published(&app).await);
         let hidden = section(&app, &draft).await;
         app.anyone().get(&hidden).await.is(COURSE_NOT_FOUND);

@@ -22,7 +22,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_platform_gets_a_section_and_its_course_as_they_are_now() {
-        let app = app();
+        let app = app().await;
         let course = published(&app).await;
         let path = section(&app, &course).await;
         app.instructor("ines").patch(&course, json!({ "title": "New" }), "2").await.ok();
@@ -44,7 +44,7 @@ mod tests {
 
     #[tokio::test]
     async fn it_is_for_the_platform_alone() {
-        let app = app();
+        let app = app().await;
         let course = published(&app).await;
         let id = section(&app, &course).await.rsplit('/').next().unwrap().to_owned();
         let path = format!("/internal/courses/sections/{id}");

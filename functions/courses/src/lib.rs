@@ -6,6 +6,7 @@
 //! of enrolling. Who has a seat, enrollments knows; it learns of every change
 //! here by an event, and by a call at once.
 //!
+//! Courses are filed under **categories**, which are a tree that admins make.
 //! Beside each course lies its **card**: what lists show of it, and the terms
 //! that it's found by.
 
@@ -13,22 +14,31 @@ mod access;
 mod calendar;
 mod cancel_section;
 mod card;
+mod category;
 mod change;
 mod course;
 mod create;
+mod create_category;
 mod create_section;
 mod delete;
+mod delete_category;
+mod entry;
+mod filing;
 mod forms;
 mod get;
 mod get_section;
 mod get_section_facts;
+mod get_taxonomy;
 mod ids;
 mod instructors;
 mod list;
 mod list_sections;
+mod markdown;
+mod offering;
 mod outline;
 mod prerequisites;
 mod publish;
+mod refresh_cards;
 mod seats;
 mod section;
 mod telling;
@@ -37,13 +47,15 @@ mod terms;
 mod tests;
 mod turn;
 mod update;
+mod update_category;
 mod update_section;
 mod words;
 
 use contracts::{
     courses::{
-        CourseCreated, CourseDeleted, CoursePublished, CourseUpdated, SectionCancelled,
-        SectionCreated, SectionRescheduled, SectionUpdated,
+        CategoryCreated, CategoryDeleted, CategoryUpdated, CourseCreated, CourseDeleted,
+        CoursePublished, CourseUpdated, SectionCancelled, SectionCreated, SectionRescheduled,
+        SectionUpdated,
     },
     enrollments::{GetSeats, LearnCourse, LearnSection, LimitSeats},
     identity::GetContact,
@@ -56,11 +68,15 @@ pub fn domain() -> Domain {
         .collection::<course::Course>()
         .collection::<card::Card>()
         .collection::<section::Section>()
+        .collection::<entry::Entry>()
         .collection::<turn::Turn>()
         .event::<CourseCreated>()
         .event::<CoursePublished>()
         .event::<CourseUpdated>()
         .event::<CourseDeleted>()
+        .event::<CategoryCreated>()
+        .event::<CategoryUpdated>()
+        .event::<CategoryDeleted>()
         .event::<SectionCreated>()
         .event::<SectionUpdated>()
         .event::<SectionRescheduled>()
@@ -78,10 +94,16 @@ pub fn domain() -> Domain {
         .operation(update::run)
         .operation(delete::run)
         .operation(publish::run)
+        .operation(get_taxonomy::run)
+        .made_of::<entry::Entry>()
+        .operation(create_category::run)
+        .operation(update_category::run)
+        .operation(delete_category::run)
         .operation(list_sections::run)
         .operation(create_section::run)
         .operation(get_section::run)
         .operation(update_section::run)
         .operation(cancel_section::run)
         .operation(get_section_facts::run)
+        .job(refresh_cards::run)
 }

@@ -38,7 +38,7 @@ pub enum CourseOrder {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListCourses {
-    /// Of this field of study.
+    /// Of this category.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     category: Option<Slug>,
     /// Of this level.
@@ -53,6 +53,14 @@ pub struct ListCourses {
     /// Taught by this person; `me` is the caller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     instructor: Option<UserId>,
+    /// `true`: only those of which a section starts within the next 30 days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    starts_soon: Option<bool>,
+    /// `true`: only those with a section that people may enroll in now and that
+    /// has a free seat. It's counted every minute or more often; the section
+    /// itself says how many are free now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    has_free_seats: Option<bool>,
     /// With all these words in title, summary and tags, without regard to
     /// capitals and accents.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -118,7 +126,9 @@ impl ListCourses {
             language: self.language.as_ref(),
         };
         let q = self.q.as_deref().unwrap_or_default();
-        let mut terms = terms::of_search(facets, self.tag.as_ref(), instructor, q).into_iter();
+        let offering = (self.starts_soon == Some(true), self.has_free_seats == Some(true));
+        let terms = terms::of_search(facets, self.tag.as_ref(), instructor, q, offering);
+        let mut terms = terms.into_iter();
         let query = match terms.next() {
             Some(rarest) => query.containing("terms", rarest),
             None => query,
@@ -191,6 +201,7 @@ mod tests {
     use super::*;
     use crate::{
         course::Course,
+        offering::Offering,
         tests::{app, draft, published, text, with},
     };
 
@@ -213,22 +224,21 @@ mod tests {
 
     #[tokio::test]
     async fn a_list_shows_each_course_without_its_description_and_outline() {
-        let app = app();
+        let app = app().await;
         let path = published(&app).await;
         let before = app.reads();
         let page = app.anyone().get("/v1/courses").await.ok();
         assert_eq!(app.reads() - before, 1);
         let mut course = app.anyone().get(&path).await.ok();
-        course
-            .as_object_mut()
-            .unwrap()
-            .retain(|name, _| !["description", "outline", "prerequisites"].contains(&&**name));
+        course.as_object_mut().unwrap().retain(|name, _| {
+            !["description", "description_html", "outline", "prerequisites"].contains(&&**name)
+        });
         assert_eq!(page, json!({ "items": [course] }));
     }
 
     #[tokio::test]
     async fn a_card_changes_with_its_course() {
-        let app = app();
+        let app = app().await;
         let path = published(&app).await;
         let changes = json!({ "title": "Go", "tags": ["go"], "category": "cloud" });
         app.instructor("ines").patch(&path, changes, "2").await.ok();
@@ -245,7 +255,7 @@ mod tests {
 
     #[tokio::test]
     async fn courses_come_newest_first_or_by_title() {
-        let app = app();
+        let app = app().await;
         let titled = ["Zorro", "Ánimo", "barco", "Árbol"].map(|title| json!({ "title": title }));
         catalog(&app, &titled).await;
         let anyone = app.anyone();
@@ -258,7 +268,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_filter_that_is_given_must_hold() {
-        let app = app();
+        let app = app().await;
         catalog(
             &app,
             &[
@@ -300,7 +310,7 @@ mod tests {
 
     #[tokio::test]
     async fn pages_follow_each_other_without_gaps_or_repeats() {
-        let app = app();
+        let app = app().await;
         let names = ["a", "b", "c", "d", "e", "f", "g"];
         let changes = |(at, name): (usize, &&str)| {
             let category = if at % 3 == 0 { "web" } else { "data" };
@@ -334,7 +344,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_page_token_is_of_one_list_alone() {
-        let app = app();
+        let app = app().await;
         catalog(&app, &[json!({ "title": "a" }), json!({ "title": "b" })]).await;
         let anyone = app.anyone();
         let first = "/v1/courses?tag=rust&category=web&page_size=1";
@@ -358,7 +368,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_search_reads_on_within_bounds() {
-        let app = app();
+        let app = app().await;
         let card = |number: i64| {
             let id = format!("c{number:03}");
             let now = app.now().plus_minutes(-number);
@@ -367,7 +377,7 @@ mod tests {
             course.title = format!("{id} {}", if found { "rare long" } else { "long" });
             course.summary = "rarely".to_owned();
             course.state = CourseState::Published;
-            Card::of(&course)
+            Card::of(&course, Offering::default())
         };
         for cards in [0..400, 400..900] {
             let changes =
@@ -387,7 +397,7 @@ mod tests {
 
     #[tokio::test]
     async fn drafts_and_archived_courses_are_listed_to_those_who_run_them() {
-        let app = app();
+        let app = app().await;
         let _draft = draft(&app).await;
         let archived = published(&app).await;
         app.instructor("ines").delete(&archived).await.ok();
@@ -411,7 +421,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_wrong_is_named() {
-        let app = app();
+        let app = app().await;
         let anyone = app.anyone();
         for (query, field, reason) in [
             ("category=c%2B%2B", "category", "invalid-slug"),

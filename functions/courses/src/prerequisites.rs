@@ -132,7 +132,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_a_course_asks_for_is_shown_and_told() {
-        let app = app();
+        let app = app().await;
         let (first, second) = (published(&app).await, published(&app).await);
         let asked = json!([id(&first), id(&first)]);
         let course = ask(&app, &second, "2", asked).await.ok();
@@ -146,7 +146,7 @@ mod tests {
 
     #[tokio::test]
     async fn no_course_asks_for_itself_however_far_around() {
-        let app = app();
+        let app = app().await;
         let (a, b, c) = (published(&app).await, published(&app).await, published(&app).await);
         ask(&app, &a, "2", json!([id(&a)])).await.blames("prerequisites[0]", "circular");
         ask(&app, &a, "2", json!([id(&b)])).await.ok();
@@ -159,7 +159,7 @@ mod tests {
 
     #[tokio::test]
     async fn two_courses_cannot_come_to_ask_for_each_other_at_once() {
-        let app = app();
+        let app = app().await;
         let (a, b) = (published(&app).await, published(&app).await);
         let looked = turn::take(&app.context(), "prerequisites").await.unwrap();
         ask(&app, &a, "2", json!([id(&b)])).await.ok();
@@ -170,7 +170,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_course_that_the_caller_may_not_see_is_none() {
-        let app = app();
+        let app = app().await;
         let (own, course) = (draft(&app).await, published(&app).await);
         ask(&app, &course, "2", json!(["nothing"]))
             .await

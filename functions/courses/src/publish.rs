@@ -6,7 +6,7 @@ use runtime::prelude::*;
 use crate::{
     access, card,
     course::{COURSE_INCOMPLETE, ShownCourse},
-    telling,
+    filing, telling,
 };
 
 /// Publish a course.
@@ -41,11 +41,17 @@ pub async fn run(cx: Context<Instructor>, request: PublishCourse) -> Result<Show
         return cx.answer(Changes::new(), course.into_inner().show(true)).await;
     }
 
+    let before = (*course).clone();
     course.publish(cx.now)?;
+    let mut faults = Faults::new();
+    let filed = filing::changes(&cx, Some(&before), &course, &mut faults).await?;
+    if !faults.is_empty() {
+        return Err(faults.refuse(COURSE_INCOMPLETE).into());
+    }
 
     let card = card::of_changed(&cx, &course).await?;
     let published = CoursePublished { course: course.facts() };
-    let changes = Changes::new().save(&course).save(&card).emit(&published);
+    let changes = filed.save(&course).save(&card).emit(&published);
     let shown = cx.answer(changes, (*course).clone().show(true)).await?;
     telling::of_course(&cx, &course).await;
     Ok(shown)
@@ -64,7 +70,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_published_course_is_there_for_everyone() {
-        let app = app();
+        let app = app().await;
         let path = draft(&app).await;
         let learned = learned_courses(&app);
         app.advance_minutes(5);
@@ -81,7 +87,7 @@ mod tests {
 
     #[tokio::test]
     async fn to_publish_again_changes_nothing() {
-        let app = app();
+        let app = app().await;
         let path = published(&app).await;
         app.advance_minutes(5);
         let publish = format!("{path}/publish");
@@ -93,7 +99,7 @@ mod tests {
 
     #[tokio::test]
     async fn everything_that_is_missing_is_told_at_once() {
-        let app = app();
+        let app = app().await;
         let ines = app.instructor("ines");
         let course = ines.post("/v1/courses", json!({ "title": "Rust" })).await.ok();
         let path = format!("/v1/courses/{}", text(&course["id"]));
@@ -110,7 +116,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_those_who_run_it_publish_it() {
-        let app = app();
+        let app = app().await;
         let publish = format!("{}/publish", draft(&app).await);
         app.anyone().post(&publish, json!({})).await.is(UNAUTHENTICATED);
         app.user("ada").post(&publish, json!({})).await.is(FORBIDDEN);

@@ -1,15 +1,13 @@
 //! A section: one run of a course, with its dates, its seats and its rules.
 
-use contracts::{
-    courses::{CourseId, SECTION_CANCELLED, SectionFacts, SectionId},
-    enrollments::Seats,
-};
+use contracts::courses::{CourseId, SECTION_CANCELLED, SectionFacts, SectionId};
 use runtime::prelude::*;
 
 use crate::{
     calendar::{Calendar, CalendarChanges, Meeting},
     change::Change,
     course::Course,
+    seats::Count,
 };
 
 /// The section has ended.
@@ -56,11 +54,18 @@ pub struct Section {
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub revision: u64,
+    /// How full it was when it was counted last.
+    #[serde(default)]
+    pub last_count: Count,
     /// Where it stands in the list of its course: by its start, last if it has none.
     sorts_at: Timestamp,
     /// Until when it isn't over; absent once it's cancelled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     open_until: Option<Timestamp>,
+    /// Until when its seats are counted now and then: as long as people may
+    /// enroll, and not if any number may attend.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    counted_until: Option<Timestamp>,
 }
 
 impl Document for Section {
@@ -68,6 +73,7 @@ impl Document for Section {
     const INDEXES: &'static [Index] = &[
         Index::ascending("sorts_at").equals(&["course_id"]),
         Index::ascending("open_until").equals(&["course_id"]),
+        Index::ascending("counted_until"),
     ];
     fn key(&self) -> String {
         self.id.to_string()
@@ -128,8 +134,10 @@ impl Section {
             created_at: now,
             updated_at: now,
             revision: 1,
+            last_count: Count { counted_at: Some(now), ..Count::default() },
             sorts_at: end_of_time(),
             open_until: Some(end_of_time()),
+            counted_until: None,
         }
     }
 
@@ -236,6 +244,9 @@ impl Section {
         self.sorts_at = self.calendar.starts_at.unwrap_or(end_of_time());
         let open_until = self.calendar.ends_at.unwrap_or(end_of_time());
         self.open_until = self.cancelled_at.is_none().then_some(open_until);
+        let closes_at = self.enrollment_closes_at.unwrap_or(open_until);
+        let counted = self.capacity.and(self.open_until);
+        self.counted_until = counted.map(|open_until| open_until.min(closes_at));
     }
 
     /// The sections of a course, in the order of their starts.
@@ -247,6 +258,28 @@ impl Section {
     pub fn open_of_course(course_id: &CourseId, now: Timestamp) -> Query {
         let later = Timestamp::from_millis(now.as_millis() + 1);
         Query::ascending::<Self>("open_until").equals("course_id", course_id).at_least(later)
+    }
+
+    /// The sections whose seats are to be counted.
+    pub fn counted(now: Timestamp) -> Query {
+        let later = Timestamp::from_millis(now.as_millis() + 1);
+        Query::ascending::<Self>("counted_until").at_least(later)
+    }
+
+    /// Whether people may enroll now.
+    pub fn takes_people(&self, now: Timestamp) -> bool {
+        let is_past = |time: Option<Timestamp>| time.is_some_and(|time| time <= now);
+        self.cancelled_at.is_none()
+            && !is_past(self.calendar.ends_at)
+            && !is_past(self.enrollment_closes_at)
+            && self.enrollment_opens_at.is_none_or(|time| time <= now)
+    }
+
+    /// Whether it had a free seat when it was counted last. Who comes while
+    /// others wait waits too.
+    pub fn has_free_seat(&self) -> bool {
+        let Count { taken, waiting, .. } = self.last_count;
+        waiting == 0 && self.capacity.is_none_or(|capacity| taken < capacity)
     }
 
     /// Whether it would be open for longer than it is.
@@ -308,10 +341,16 @@ impl Section {
     }
 
     /// The section as those who run its course see it, or as everyone does.
-    /// Without seats nobody has enrolled.
-    pub fn show(self, seats: Option<&Seats>, now: Timestamp, to_staff: bool) -> ShownSection {
+    /// Without a count it's told how full it was when it was counted last.
+    pub fn show(self, count: Option<&Count>, now: Timestamp, to_staff: bool) -> ShownSection {
         let (state, etag) = (self.state(now), self.etag());
-        let seats_taken = seats.map_or(0, |seats| seats.seats_taken);
+        let seats_counted_at = if count.is_none() {
+            self.last_count.counted_at.or(Some(self.created_at))
+        } else {
+            None
+        };
+        let count = *count.unwrap_or(&self.last_count);
+        let seats_taken = count.taken;
         let Calendar { time_zone, starts_at, ends_at, mut meetings } = self.calendar;
         if !to_staff {
             for meeting in &mut meetings {
@@ -327,7 +366,8 @@ impl Section {
             seats_taken,
             seats_free: self.capacity.map(|capacity| capacity.saturating_sub(seats_taken)),
             waitlist_capacity: self.waitlist_capacity,
-            waitlist_length: seats.map_or(0, |seats| seats.waitlist_length),
+            waitlist_length: count.waiting,
+            seats_counted_at,
             time_zone,
             starts_at,
             ends_at,
@@ -393,6 +433,8 @@ pub struct ShownSection {
     pub waitlist_capacity: Option<u32>,
     /// How many wait for a seat.
     pub waitlist_length: u32,
+    /// When that was counted, if it can't be counted just now; null: now.
+    pub seats_counted_at: Option<Timestamp>,
     /// The zone that its times are told in, beside each reader's own.
     pub time_zone: contracts::TimeZone,
     /// When it begins; null if that isn't settled.
@@ -561,14 +603,16 @@ mod tests {
 
     #[test]
     fn seats_are_counted_against_the_capacity() {
-        let seats = Seats { section_id: "s1".into(), seats_taken: 3, waitlist_length: 2 };
-        let shown = |capacity, seats| Section { capacity, ..section() }.show(seats, at(0), true);
+        let seats = Count { taken: 3, waiting: 2, counted_at: Some(at(7)) };
+        let shown = |capacity, seats| Section { capacity, ..section() }.show(seats, at(7), true);
         let some = shown(Some(5), Some(&seats));
+        assert_eq!(some.seats_counted_at, None);
         assert_eq!((some.seats_taken, some.seats_free, some.waitlist_length), (3, Some(2), 2));
         let open = shown(None, Some(&seats));
         assert_eq!((open.seats_taken, open.seats_free), (3, None));
         let none = shown(Some(5), None);
         assert_eq!((none.seats_taken, none.seats_free, none.waitlist_length), (0, Some(5), 0));
+        assert_eq!(none.seats_counted_at, Some(at(0)));
         assert_eq!(shown(Some(2), Some(&seats)).seats_free, Some(0));
     }
 }

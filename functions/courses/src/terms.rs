@@ -11,6 +11,7 @@ use contracts::UserId;
 use crate::{
     course::{Course, Level},
     forms::{LanguageTag, Slug},
+    offering::Offering,
     words::words,
 };
 
@@ -42,7 +43,7 @@ impl Facets<'_> {
 }
 
 /// All that a course can be found by.
-pub fn of_course(course: &Course) -> Vec<String> {
+pub fn of_course(course: &Course, offering: Offering) -> Vec<String> {
     let mut terms: Vec<String> = Vec::new();
     // Who looks for Spanish finds what is taught in that of Colombia too.
     let whole = course.language.as_ref();
@@ -58,6 +59,7 @@ pub fn of_course(course: &Course) -> Vec<String> {
     terms.dedup();
     terms.extend(course.tags.iter().map(tag));
     terms.extend(course.instructors.iter().map(instructor));
+    terms.extend(of_offering(offering.soon, offering.free));
     let tags = course.tags.iter().flat_map(|tag| words(tag));
     let mut found = Vec::new();
     for word in words(&course.title).chain(tags).chain(words(&course.summary)) {
@@ -75,6 +77,7 @@ pub fn of_search(
     tag: Option<&Slug>,
     instructor: Option<&UserId>,
     q: &str,
+    (soon, free): (bool, bool),
 ) -> Vec<String> {
     let mut words: Vec<_> = words(q).collect();
     // A long word is rarer than a short one.
@@ -83,7 +86,14 @@ pub fn of_search(
     terms.extend(tag.map(self::tag));
     terms.extend(instructor.map(self::instructor));
     terms.extend(facets.term());
+    terms.extend(of_offering(soon, free));
     terms
+}
+
+/// What a course offers, as terms.
+fn of_offering(soon: bool, free: bool) -> impl Iterator<Item = String> {
+    let soon = soon.then(|| "o:soon".to_owned());
+    soon.into_iter().chain(free.then(|| "o:free".to_owned()))
 }
 
 fn word(word: &str) -> String {
@@ -140,7 +150,10 @@ mod tests {
             "w:sin",
             "w:miedo",
         ];
-        assert_eq!(of_course(&course()), terms);
+        assert_eq!(of_course(&course(), Offering::default()), terms);
+        let offering = Offering { soon: true, free: true, changes_at: None };
+        let more: Vec<_> = of_course(&course(), offering);
+        assert!(["o:soon", "o:free"].iter().all(|it| more.contains(&(*it).to_owned())));
     }
 
     #[test]
@@ -151,9 +164,11 @@ mod tests {
             level: Some(Level::Beginner),
             language: Some(&language),
         };
-        let terms = of_search(facets, Some(&slug), Some(&"ines".into()), "¿el Rust?");
-        assert_eq!(terms, ["w:rust", "w:el", "t:web", "i:ines", "c:web|l:beginner|g:es"]);
-        assert!(of_search(Facets::default(), None, None, " ?! ").is_empty());
+        let terms = of_search(facets, Some(&slug), Some(&"ines".into()), "¿el Rust?", (true, true));
+        let expected =
+            ["w:rust", "w:el", "t:web", "i:ines", "c:web|l:beginner|g:es", "o:soon", "o:free"];
+        assert_eq!(terms, expected);
+        assert!(of_search(Facets::default(), None, None, " ?! ", (false, false)).is_empty());
     }
 
     #[test]
@@ -161,7 +176,7 @@ mod tests {
         let mut course = course();
         let words: Vec<_> = (0..500).map(|number| format!("s{number}")).collect();
         course.summary = words.join(" ");
-        let terms = of_course(&course);
+        let terms = of_course(&course, Offering::default());
         let words = terms.iter().filter(|term| term.starts_with("w:")).count();
         assert_eq!(words, WORDS);
         assert!(terms.contains(&"w:rust".to_owned()));
@@ -183,8 +198,8 @@ mod tests {
             };
             let tag = course.tags.first().filter(|_| with[3]);
             let instructor = course.instructors.first().filter(|_| with[4]);
-            let has = of_course(&course);
-            let asked = of_search(facets, tag, instructor, &words.join(" "));
+            let has = of_course(&course, Offering { soon: true, free: true, changes_at: None });
+            let asked = of_search(facets, tag, instructor, &words.join(" "), (with[0], with[1]));
             prop_assert!(asked.iter().all(|term| has.contains(term)));
         }
     }

@@ -6,10 +6,27 @@ use contracts::{
     enrollments::{GetSeats, LearnCourse, LearnSection, LimitSeats, SeatsOfSections},
     identity::{Contact, GetContact, USER_NOT_FOUND},
 };
+use runtime::Changes;
 use testing::{App, Value, json};
 
-/// The domain, with nobody enrolled, and everyone known but who is called `nobody`.
-pub fn app() -> App {
+use crate::{category::Category, forms::Slug};
+
+/// The domain, with nobody enrolled, everyone known but who is called `nobody`,
+/// and some categories.
+pub async fn app() -> App {
+    let app = played();
+    let category = |id: &str| {
+        let slug = Slug::new(id).expect("it's one");
+        Category::new(slug, id.to_owned(), None, app.now()).into_entry()
+    };
+    let categories = ["web", "data", "cloud"].map(category);
+    let changes =
+        categories.iter().fold(Changes::new(), |changes, category| changes.create(category));
+    app.context().commit(changes).await.expect("nothing was there");
+    app
+}
+
+fn played() -> App {
     App::of(crate::domain)
         .answering::<GetSeats>(|_| Ok(SeatsOfSections { sections: Vec::new() }))
         .answering::<LearnCourse>(|_| Ok(()))

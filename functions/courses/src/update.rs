@@ -7,6 +7,7 @@ use crate::{
     access, card,
     change::Change,
     course::{COURSE_INCOMPLETE, CourseChanges, Level, ShownCourse},
+    filing,
     forms::{LanguageTag, Slug},
     instructors,
     outline::RevisedModule,
@@ -37,7 +38,7 @@ pub struct UpdateCourse {
     /// The language that it's taught in.
     #[serde(default, skip_serializing_if = "Change::is_keep")]
     language: Change<Option<LanguageTag>>,
-    /// The field of study that it belongs to.
+    /// The category that it belongs to, which an admin has made.
     #[serde(default, skip_serializing_if = "Change::is_keep")]
     category: Change<Option<Slug>>,
     /// How much it asks of those who take it.
@@ -93,6 +94,10 @@ pub async fn run(cx: Context<Instructor>, request: UpdateCourse) -> Result<Shown
     if let Change::To(sent) = &request.instructors {
         instructors::find_missing(&cx, &course.instructors, sent, &mut faults).await?;
     }
+    if let Change::To(sent) = &request.category {
+        let known = course.category.as_ref();
+        filing::find_missing(&cx, known, sent.as_ref(), &mut faults).await?;
+    }
     let mut changes = Changes::new();
     if let Change::To(sent) = &request.prerequisites {
         prerequisites::find_missing(&cx, &course.prerequisites, sent, &mut faults).await?;
@@ -106,6 +111,9 @@ pub async fn run(cx: Context<Instructor>, request: UpdateCourse) -> Result<Shown
     }
 
     if next != *course {
+        let mut faults = Faults::new();
+        changes = changes.and(filing::changes(&cx, Some(&*course), &next, &mut faults).await?);
+        faults.check()?;
         *course = next;
         course.touch(cx.now);
         let card = card::of_changed(&cx, &course).await?;
@@ -132,7 +140,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_said_changes_and_what_is_not_stays() {
-        let app = app();
+        let app = app().await;
         let path = draft(&app).await;
         app.advance_minutes(1);
         let ines = app.instructor("ines");
@@ -150,7 +158,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_change_is_told_by_an_event_and_at_once() {
-        let app = app();
+        let app = app().await;
         let path = published(&app).await;
         let learned = learned_courses(&app);
         app.instructor("ines").patch(&path, json!({ "title": "Rust" }), "2").await.ok();
@@ -161,7 +169,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_change_stands_though_it_could_not_be_told_at_once() {
-        let app = app();
+        let app = app().await;
         let path = published(&app).await;
         app.now_answering::<LearnCourse>(|_| Err(UNAVAILABLE));
         app.instructor("ines").patch(&path, json!({ "title": "Rust" }), "2").await.ok();
@@ -170,7 +178,7 @@ mod tests {
 
     #[tokio::test]
     async fn to_change_nothing_changes_nothing() {
-        let app = app();
+        let app = app().await;
         let path = draft(&app).await;
         let commits = app.commits();
         for changes in [json!({}), json!({ "title": "Programación en Rust", "category": "WEB" })] {
@@ -182,7 +190,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_version_that_was_seen_must_be_said_and_be_the_last() {
-        let app = app();
+        let app = app().await;
         let path = draft(&app).await;
         let ines = app.instructor("ines");
         ines.patch_without_etag(&path, json!({ "title": "a" })).await.is(ETAG_REQUIRED);
@@ -194,7 +202,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_those_who_run_it_change_it_and_others_do_not_see_a_draft() {
-        let app = app();
+        let app = app().await;
         let (draft, published) = (draft(&app).await, published(&app).await);
         let changes = json!({ "title": "Hacked" });
         for path in [&draft, &published] {
@@ -210,7 +218,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_published_course_stays_complete() {
-        let app = app();
+        let app = app().await;
         let path = published(&app).await;
         let ines = app.instructor("ines");
         for (changes, field) in [
@@ -228,7 +236,7 @@ mod tests {
 
     #[tokio::test]
     async fn modules_and_items_keep_their_ids() {
-        let app = app();
+        let app = app().await;
         let path = draft(&app).await;
         let ines = app.instructor("ines");
         let old = ines.get(&path).await.ok()["outline"][0].clone();
@@ -247,7 +255,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_wrong_is_named_and_nothing_changes() {
-        let app = app();
+        let app = app().await;
         let path = draft(&app).await;
         let ines = app.instructor("ines");
         let commits = app.commits();

@@ -13,6 +13,7 @@ use runtime::prelude::*;
 use crate::{
     access,
     calendar::{CalendarChanges, RevisedMeeting},
+    card,
     change::Change,
     seats,
     section::{SectionChanges, ShownSection},
@@ -139,10 +140,12 @@ pub async fn run(cx: Context<Instructor>, request: UpdateSection) -> Result<Show
         if rescheduled {
             changes = changes.emit(&SectionRescheduled { section: facts.clone() });
         }
-        cx.commit(changes.save(&section).emit(&SectionUpdated { section: facts })).await?;
+        let card = card::of_changed_sections(&cx, &course, &[&section]).await?;
+        cx.commit(changes.save(&section).save(&card).emit(&SectionUpdated { section: facts }))
+            .await?;
         telling::of_section(&cx, &section, &course).await;
     }
-    let seats = seats::of_one(&cx, &section).await?;
+    let seats = seats::of_one(&cx, &section).await;
     Ok(section.into_inner().show(seats.as_ref(), cx.now, true))
 }
 
@@ -159,7 +162,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_said_changes_and_what_is_not_stays() {
-        let app = app();
+        let app = app().await;
         let course = published(&app).await;
         let path = section(&app, &course).await;
         let learned = learned_sections(&app);
@@ -208,7 +211,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_new_date_makes_the_sequence_grow_and_is_told() {
-        let app = app();
+        let app = app().await;
         let course = published(&app).await;
         let path = section(&app, &course).await;
         let starts_at = app.now().plus_minutes(5 * 1440);
@@ -230,7 +233,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_meeting_that_is_moved_keeps_its_id() {
-        let app = app();
+        let app = app().await;
         let course = published(&app).await;
         let path = section(&app, &course).await;
         let ines = app.instructor("ines");
@@ -253,7 +256,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_lower_capacity_is_promised_first_and_refused_below_the_seats_taken() {
-        let app = app();
+        let app = app().await;
         let course = published(&app).await;
         let path = section(&app, &course).await;
         let limits = Arc::<Mutex<Vec<(u32, u64)>>>::default();
@@ -277,7 +280,7 @@ mod tests {
 
     #[tokio::test]
     async fn to_change_nothing_changes_nothing() {
-        let app = app();
+        let app = app().await;
         let course = published(&app).await;
         let path = section(&app, &course).await;
         let ines = app.instructor("ines");
@@ -292,7 +295,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_version_that_was_seen_must_be_said_and_be_the_last() {
-        let app = app();
+        let app = app().await;
         let course = published(&app).await;
         let path = section(&app, &course).await;
         let ines = app.instructor("ines");
@@ -304,7 +307,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_those_who_run_the_course_change_its_sections() {
-        let app = app();
+        let app = app().await;
         let (draft, published) = (draft(&app).await, published(&app).await);
         let (hidden, shown) = (section(&app, &draft).await, section(&app, &published).await);
         let changes = json!({ "title": "Hacked" });
@@ -322,7 +325,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_cancelled_section_stays_as_it_was() {
-        let app = app();
+        let app = app().await;
         let course = published(&app).await;
         let path = section(&app, &course).await;
         let ines = app.instructor("ines");
@@ -332,7 +335,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_wrong_is_named_and_nothing_changes() {
-        let app = app();
+        let app = app().await;
         let course = published(&app).await;
         let path = section(&app, &course).await;
         let (ines, commits) = (app.instructor("ines"), app.commits());

@@ -72,6 +72,19 @@ pub struct ItemFacts {
     pub required: bool,
 }
 
+/// What other domains may know of a category.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CategoryFacts {
+    /// The category.
+    pub category_id: String,
+    /// What people call it.
+    pub name: String,
+    /// The category that it belongs to.
+    pub parent_id: Option<String>,
+    /// Grows with each change, so that older facts can't overwrite newer ones.
+    pub revision: u64,
+}
+
 /// One gathering of a section.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MeetingFacts {
@@ -211,6 +224,21 @@ facts! {
     CourseDeleted("courses.deleted.v1") {
         /// The course as it was last.
         course: CourseFacts, course_id
+    }
+    /// A new category is there.
+    CategoryCreated("courses.category_created.v1") {
+        /// The category as it is now.
+        category: CategoryFacts, category_id
+    }
+    /// A category was renamed or moved.
+    CategoryUpdated("courses.category_updated.v1") {
+        /// The category as it is now.
+        category: CategoryFacts, category_id
+    }
+    /// A category is no more; nothing belonged to it.
+    CategoryDeleted("courses.category_deleted.v1") {
+        /// The category as it was last.
+        category: CategoryFacts, category_id
     }
     /// A new section was opened.
     SectionCreated("courses.section_created.v1") {

@@ -147,6 +147,21 @@ impl Person {
     }
 }
 
+/// The categories, each with what people call it and the one that it belongs to;
+/// those above come first.
+pub const CATEGORIES: [(&str, &str, Option<&str>); 10] = [
+    ("technology", "Tecnología", None),
+    ("cloud", "Nube", Some("technology")),
+    ("data", "Datos", Some("technology")),
+    ("programming", "Programación", Some("technology")),
+    ("security", "Seguridad", Some("technology")),
+    ("design", "Diseño", None),
+    ("business", "Negocios", None),
+    ("humanities", "Humanidades y ciencias", None),
+    ("languages", "Idiomas", Some("humanities")),
+    ("mathematics", "Matemáticas", Some("humanities")),
+];
+
 /// The courses, by their category.
 const COURSES: [(&str, &str); 8] = [
     ("cloud", include_str!("catalog/cloud.json")),
@@ -209,6 +224,7 @@ mod tests {
             *categories.entry(course.category).or_insert(0) += 1;
         }
         assert_eq!(categories.len(), 8);
+        assert!(categories.keys().all(|id| CATEGORIES.iter().any(|(it, ..)| it == id)));
         assert!(categories.values().all(|count| *count >= 3), "{categories:?}");
     }
 

@@ -7,7 +7,7 @@ use embedded::Platform;
 use serde_json::{Value, json};
 
 use super::{
-    catalog::{Catalog, Course, Person, Section},
+    catalog::{CATEGORIES, Catalog, Course, Person, Section},
     people::{People, mail_is_out},
     schedule::Meeting,
     visitor::{Visitor, text},
@@ -55,6 +55,7 @@ pub async fn fill(catalog: &Catalog, platform: &Platform) -> Result<Filled> {
     expect_empty(&anyone, platform).await?;
 
     let people = People::arrive(catalog, &anyone, platform).await.context("registering people")?;
+    make_categories(people.visitor(&catalog.people.admin.address)?).await?;
     let mut filled = Filled { people: people.count(), ..Filled::default() };
     // They take turns, so that everyone learns something and no group is like another.
     let mut students = catalog.people.students.iter().cycle();
@@ -71,6 +72,18 @@ pub async fn fill(catalog: &Catalog, platform: &Platform) -> Result<Filled> {
     }
     mail_is_out(platform).await?;
     Ok(filled)
+}
+
+/// The admin makes the categories that courses are filed under.
+async fn make_categories(admin: &Visitor) -> Result<()> {
+    for (id, name, parent) in CATEGORIES {
+        let mut category = json!({ "id": id, "name": name });
+        if let Some(parent) = parent {
+            category["parent_id"] = json!(parent);
+        }
+        admin.post("/v1/categories", &category).await?;
+    }
+    Ok(())
 }
 
 /// Nobody's work gets mixed up with the demonstration. Whatever anybody does on

@@ -102,6 +102,7 @@ impl Report<'_> {
         let (url, data) = (self.public_url, self.data.display());
         writeln!(f, "\nStart it with `cargo run -- --data {data}`. Then")?;
         sight(f, "the catalog", &format!("curl '{url}/v1/courses?language=es&category=cloud'"))?;
+        sight(f, "its categories", &format!("curl {url}/v1/taxonomy"))?;
         if let Some(full) = self.full() {
             let (seated, waiting) = (full.confirmed.len(), full.waitlisted.len());
             let note = format!("“{}”: {seated} have a seat, {waiting} wait", full.title);

@@ -340,6 +340,7 @@ fn a_path_that_is_no_id_is_refused_by_every_operation() {
 #[test]
 fn a_page_token_is_good_for_its_list_alone() {
     let probe = Probe::start();
+    probe.server.category("testing");
     for number in 0..3 {
         let draft = json!({
             "title": format!("Course {number}"), "summary": "Short.", "description": "Longer.",

@@ -16,6 +16,7 @@ pub struct Section {
 impl Client {
     /// Writes and publishes a course, and opens a section of it with these fields.
     pub fn open_section(&self, teacher: &Person, more: &Value) -> Section {
+        self.category("programming");
         let course = json!({
             "title": "Rust from the beginning",
             "summary": "Ownership without tears.",
@@ -37,6 +38,13 @@ impl Client {
         let path = format!("/v1/courses/{course_id}/sections");
         let section = self.post(&path, &teacher.token, &section).ok();
         Section { course_id, id: text(&section["id"]), teacher: teacher.clone() }
+    }
+
+    /// Sees to it that there is a category with this id.
+    pub fn category(&self, id: &str) {
+        let category = json!({ "id": id, "name": id });
+        let answer = self.post("/v1/categories", &self.admin().token, &category);
+        assert!([201, 409].contains(&answer.status), "{}", answer.text);
     }
 
     /// Everyone in a section, in the order of joining.

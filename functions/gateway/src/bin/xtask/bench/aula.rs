@@ -63,14 +63,19 @@ impl Aula {
             .map(|number| mint(&aula.data, &format!("bench-{number:06}"), &["student"]))
             .collect::<Result<_>>()?;
         if !options.rush {
-            aula.fill(options).context("filling the platform")?;
+            let admin = mint(&aula.data, "bench-admin", &["admin"])?;
+            aula.fill(options, &admin).context("filling the platform")?;
         }
         settle(&aula, aula.address)?;
         server.stop()?;
         Ok(aula)
     }
 
-    fn fill(&mut self, options: &Options) -> Result<()> {
+    fn fill(&mut self, options: &Options, admin: &str) -> Result<()> {
+        for category in CATEGORIES {
+            let category = json!({ "name": category });
+            succeed(self.address, Request::post("/v1/categories").bearer(admin).json(&category))?;
+        }
         let drafts: Vec<_> = (0..options.courses).map(|number| self.draft(number)).collect();
         self.courses = ids(&self.send_all(&drafts, options.connections)?)?;
         let publications: Vec<_> = self.courses.iter().map(|id| self.publication(id)).collect();
