@@ -18,13 +18,8 @@ pub async fn find_missing<C>(
         if teaching.contains(user_id) || sent[..at].contains(user_id) {
             continue;
         }
-        let exists = match cx.call(GetContact { user_id: user_id.clone() }).await {
-            Ok(_) => true,
-            Err(Error::Refused(refusal)) if refusal.problem == USER_NOT_FOUND => false,
-            Err(error) => return Err(error),
-        };
         faults.unless(
-            exists,
+            exists(cx, user_id).await?,
             &format!("instructors[{at}]"),
             "unknown-user",
             "There is no such user.",
@@ -32,4 +27,13 @@ pub async fn find_missing<C>(
         );
     }
     Ok(())
+}
+
+/// Whether there is such a person.
+pub async fn exists<C>(cx: &Context<C>, user_id: &UserId) -> Result<bool> {
+    match cx.call(GetContact { user_id: user_id.clone() }).await {
+        Ok(_) => Ok(true),
+        Err(Error::Refused(refusal)) if refusal.problem == USER_NOT_FOUND => Ok(false),
+        Err(error) => Err(error),
+    }
 }

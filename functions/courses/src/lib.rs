@@ -11,6 +11,7 @@
 //! that it's found by.
 
 mod access;
+mod add_instructor;
 mod calendar;
 mod cancel_section;
 mod card;
@@ -26,6 +27,7 @@ mod entry;
 mod filing;
 mod forms;
 mod get;
+mod get_personal_data;
 mod get_section;
 mod get_section_facts;
 mod get_taxonomy;
@@ -35,10 +37,12 @@ mod list;
 mod list_sections;
 mod markdown;
 mod offering;
+mod on_identity_erased;
 mod outline;
 mod prerequisites;
 mod publish;
 mod refresh_cards;
+mod remove_instructor;
 mod seats;
 mod section;
 mod telling;
@@ -94,6 +98,8 @@ pub fn domain() -> Domain {
         .operation(update::run)
         .operation(delete::run)
         .operation(publish::run)
+        .operation(add_instructor::run)
+        .operation(remove_instructor::run)
         .operation(get_taxonomy::run)
         .made_of::<entry::Entry>()
         .operation(create_category::run)
@@ -105,5 +111,7 @@ pub fn domain() -> Domain {
         .operation(update_section::run)
         .operation(cancel_section::run)
         .operation(get_section_facts::run)
+        .operation(get_personal_data::run)
+        .subscriber(on_identity_erased::run)
         .job(refresh_cards::run)
 }

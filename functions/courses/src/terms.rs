@@ -104,7 +104,8 @@ fn tag(tag: &Slug) -> String {
     format!("t:{tag}")
 }
 
-fn instructor(id: &UserId) -> String {
+/// Somebody who teaches, as a term.
+pub fn instructor(id: &UserId) -> String {
     format!("i:{id}")
 }
 
