@@ -33,7 +33,10 @@ pub struct Attendance {
 
 impl Document for Attendance {
     const COLLECTION: &'static str = "attendances";
-    const INDEXES: &'static [Index] = &[Index::ascending("id").equals(&["section_id", "state"])];
+    const INDEXES: &'static [Index] = &[
+        Index::ascending("id").equals(&["section_id", "state"]),
+        Index::ascending("id").equals(&["user_id"]),
+    ];
     fn key(&self) -> String {
         self.id.to_string()
     }
@@ -59,6 +62,16 @@ impl Attendance {
     pub fn with_a_seat(section_id: &SectionId) -> Query {
         let all = Query::ascending::<Self>("id").equals("section_id", section_id);
         all.equals("state", EnrollmentState::Confirmed)
+    }
+
+    /// Those of a person.
+    pub fn of(user_id: &UserId) -> Query {
+        Query::ascending::<Self>("id").equals("user_id", user_id)
+    }
+
+    /// Whether the section's dates were ever sent for the person's calendar.
+    pub const fn was_invited(&self) -> bool {
+        self.invited
     }
 
     /// Whether the person has a seat.

@@ -7,7 +7,9 @@ use runtime::prelude::*;
 use crate::{
     attendance::Attendance,
     delivery::Reason,
-    news::News,
+    erasure,
+    news::{About, News},
+    reading,
     reminder::{self, Reminder},
     rescheduling,
     section::{self, KnownSection},
@@ -41,6 +43,10 @@ pub async fn follow(
     let Change { facts, state, since } = change;
     let known = cx.get::<Attendance>(facts.enrollment_id.as_str()).await?;
     let mut attendance = known.unwrap_or_else(|| Stored::new(Attendance::new(facts)));
+    let ends = matches!(state, EnrollmentState::Cancelled | EnrollmentState::Rejected);
+    if ends && attendance.is_new() && erasure::is_erased(cx, &facts.user_id).await? {
+        return Ok(());
+    }
     let had_seat = attendance.has_seat();
     if attendance.follow(facts, state) {
         let section = section::of(cx, &facts.section_id).await?;
@@ -57,7 +63,8 @@ pub async fn follow(
                 } else {
                     Changes::new()
                 };
-                reminders.and(telling::told(cx, &facts.user_id, news, Some(section)))
+                let told = telling::told(cx, &facts.user_id, news, Some(section)).await?;
+                reminders.and(told)
             }
         };
         // The attendance's revision guards against repeats: the event needn't be marked as handled.
@@ -67,6 +74,24 @@ pub async fn follow(
         catch_up(cx, &attendance).await?;
     }
     Ok(())
+}
+
+/// Tells a person once of something about their enrollment that doesn't change
+/// where it stands.
+pub async fn tell_once(
+    cx: &Context<System>,
+    facts: &EnrollmentFacts,
+    news: impl FnOnce(About) -> News,
+) -> Result<()> {
+    let known = cx.get::<Attendance>(facts.enrollment_id.as_str()).await?;
+    if known.is_none() && erasure::is_erased(cx, &facts.user_id).await? {
+        return Ok(());
+    }
+    let attendance = known.map_or_else(|| Attendance::new(facts), Stored::into_inner);
+    let news = news(About { revision: facts.revision, ..attendance.about() });
+    let section = section::of(cx, &facts.section_id).await?;
+    let told = telling::told_once(cx, &facts.user_id, news, section.as_ref()).await?;
+    cx.commit_part(told).await
 }
 
 /// Whether a person's reminders can be planned in the commit that first tells of them.
@@ -100,7 +125,11 @@ pub async fn planned(
     section: &KnownSection,
     since: Timestamp,
 ) -> Result<Changes> {
-    let existing = if attendance.is_new() { Vec::new() } else { existing(cx, attendance).await? };
+    let existing = if attendance.is_new() {
+        Vec::new()
+    } else {
+        reading::all(cx, Reminder::of(&attendance.id)).await?
+    };
     let mut changes = Changes::new();
     for reminder in &reminder::plan(existing, attendance, section, since) {
         if changes.len() == REMINDERS_AT_ONCE {
@@ -109,19 +138,6 @@ pub async fn planned(
         changes = changes.save(reminder);
     }
     Ok(changes)
-}
-
-async fn existing(cx: &Context<System>, attendance: &Attendance) -> Result<Vec<Stored<Reminder>>> {
-    let (mut reminders, mut place) = (Vec::new(), None);
-    loop {
-        let query = Reminder::of(&attendance.id).limit(500).after(place);
-        let (some, next) = cx.query(&query).await?;
-        reminders.extend(some);
-        if next.is_none() {
-            return Ok(reminders);
-        }
-        place = next;
-    }
 }
 
 #[cfg(test)]

@@ -23,6 +23,101 @@ impl Method {
             Self::Cancel => "CANCEL",
         }
     }
+
+    const fn file(self) -> &'static str {
+        match self {
+            Self::Request => "invite",
+            Self::Cancel => "cancel",
+        }
+    }
+}
+
+/// How many files a message carries: the feed of the calendar has all.
+const FILES_MOST: usize = 50;
+
+/// A calendar with nothing in it.
+fn calendar() -> Calendar {
+    let mut calendar = Calendar::empty();
+    for (name, value) in
+        [("VERSION", "2.0"), ("PRODID", "-//Aula//Aula//EN"), ("CALSCALE", "GREGORIAN")]
+    {
+        calendar.append_property(Property::new(name, value));
+    }
+    calendar
+}
+
+/// A meeting as it stands in a person's feed.
+#[derive(Clone, Debug)]
+pub struct FeedEntry<'a> {
+    /// The enrollment by which it's the person's.
+    pub enrollment_id: &'a EnrollmentId,
+    /// The meeting.
+    pub meeting: &'a MeetingFacts,
+    /// What it's called.
+    pub summary: &'a str,
+    /// Grows with each change.
+    pub sequence: u32,
+    /// Whether it won't take place, or not with this person.
+    pub cancelled: bool,
+}
+
+/// A person's feed: a calendar that isn't addressed to anyone (RFC 5545), with
+/// as many events as there are.
+pub fn feed<'a>(
+    name: &str,
+    entries: impl Iterator<Item = FeedEntry<'a>>,
+    now: Timestamp,
+) -> String {
+    let mut calendar = calendar();
+    for (property, value) in [("NAME", name), ("X-WR-CALNAME", name), ("X-PUBLISHED-TTL", "PT1H")] {
+        calendar.append_property(Property::new(property, value));
+    }
+    let hourly =
+        Property::new("REFRESH-INTERVAL", "PT1H").add_parameter("VALUE", "DURATION").done();
+    calendar.append_property(hourly);
+    for entry in entries {
+        let FeedEntry { enrollment_id, meeting, summary, sequence, cancelled } = entry;
+        let mut event = described(enrollment_id, meeting, summary, sequence, now);
+        event.add_property("STATUS", if cancelled { "CANCELLED" } else { "CONFIRMED" });
+        // What won't take place needn't keep the person from anything else.
+        event.add_property("TRANSP", if cancelled { "TRANSPARENT" } else { "OPAQUE" });
+        calendar.push(event.done());
+    }
+    let is_empty = calendar.events().next().is_none();
+    let text = calendar.to_string();
+    // A calendar must have some component; the zone of its times says nothing new.
+    if is_empty { text.replace("END:VCALENDAR", &format!("{UTC}END:VCALENDAR")) } else { text }
+}
+
+/// The zone that times are written in.
+const UTC: &str = "BEGIN:VTIMEZONE\r\nTZID:UTC\r\nBEGIN:STANDARD\r\nDTSTART:19700101T000000\r\n\
+     TZOFFSETFROM:+0000\r\nTZOFFSETTO:+0000\r\nEND:STANDARD\r\nEND:VTIMEZONE\r\n";
+
+/// A meeting as an event, whatever calendar it is for.
+fn described(
+    enrollment_id: &EnrollmentId,
+    meeting: &MeetingFacts,
+    summary: &str,
+    sequence: u32,
+    now: Timestamp,
+) -> Event {
+    let mut event = Event::new();
+    // Not of the platform's address: it may move, and the meeting stays the same.
+    let id = derived_id(&["meeting", &meeting.id, enrollment_id.as_str()]);
+    event
+        .uid(&format!("{id}@aula"))
+        .sequence(sequence)
+        .summary(&one_line(summary))
+        .add_property("DTSTAMP", utc(now))
+        .add_property("DTSTART", utc(meeting.starts_at))
+        .add_property("DTEND", utc(meeting.ends_at));
+    if let Some(location) = &meeting.location {
+        event.location(&one_line(location));
+    }
+    if let Some(url) = meeting.url.as_deref().and_then(web_link) {
+        event.url(url).description(url);
+    }
+    event
 }
 
 /// Whose calendar it is for, and what stands in it.
@@ -43,56 +138,40 @@ pub struct Entries<'a> {
 }
 
 impl Entries<'_> {
-    /// The file for some meetings; none if there are none.
+    /// The files for some meetings, the first ones if there are too many: one
+    /// for each, for a request and a cancellation are of one event (RFC 5546).
     pub fn attached<'m>(
         &self,
         method: Method,
         meetings: impl Iterator<Item = &'m MeetingFacts>,
-    ) -> Option<Attachment> {
-        let mut calendar = Calendar::empty();
-        for (name, value) in [
-            ("VERSION", "2.0"),
-            ("PRODID", "-//Aula//Aula//EN"),
-            ("CALSCALE", "GREGORIAN"),
-            ("METHOD", method.as_str()),
-        ] {
-            calendar.append_property(Property::new(name, value));
-        }
-        calendar.extend(meetings.map(|meeting| self.event(method, meeting)));
-        calendar.events().next()?;
-        let filename = match method {
-            Method::Request => "invite.ics",
-            Method::Cancel => "cancel.ics",
+    ) -> Vec<Attachment> {
+        let meetings: Vec<_> = meetings.take(FILES_MOST).collect();
+        let file = |(number, meeting): (usize, &MeetingFacts)| {
+            let mut calendar = calendar();
+            calendar.append_property(Property::new("METHOD", method.as_str()));
+            calendar.push(self.event(method, meeting));
+            let (method, name) = (method.as_str(), method.file());
+            Attachment {
+                filename: if meetings.len() == 1 {
+                    format!("{name}.ics")
+                } else {
+                    format!("{name}-{}.ics", number + 1)
+                },
+                content_type: format!("text/calendar; method={method}; charset=utf-8"),
+                content: calendar.to_string(),
+            }
         };
-        Some(Attachment {
-            filename: filename.to_owned(),
-            content_type: format!("text/calendar; method={}; charset=utf-8", method.as_str()),
-            content: calendar.to_string(),
-        })
+        meetings.iter().copied().enumerate().map(file).collect()
     }
 
     fn event(&self, method: Method, meeting: &MeetingFacts) -> Event {
-        let mut event = Event::new();
-        // Not of the platform's address: it may move, and the meeting stays the same.
-        let id = derived_id(&["meeting", &meeting.id, self.enrollment_id.as_str()]);
-        event
-            .uid(&format!("{id}@aula"))
-            .sequence(self.sequence)
-            .summary(&one_line(self.summary))
-            .add_property("DTSTAMP", utc(self.now))
-            .add_property("DTSTART", utc(meeting.starts_at))
-            .add_property("DTEND", utc(meeting.ends_at))
-            .append_property(
-                Property::new("ORGANIZER", format!("mailto:no-reply@{}", self.host))
-                    .add_parameter("CN", "Aula")
-                    .done(),
-            );
-        if let Some(location) = &meeting.location {
-            event.location(&one_line(location));
-        }
-        if let Some(url) = meeting.url.as_deref().and_then(web_link) {
-            event.url(url).description(url);
-        }
+        let Self { enrollment_id, summary, sequence, host, now, .. } = self;
+        let mut event = described(enrollment_id, meeting, summary, *sequence, *now);
+        event.append_property(
+            Property::new("ORGANIZER", format!("mailto:no-reply@{host}"))
+                .add_parameter("CN", "Aula")
+                .done(),
+        );
         if is_plain_address(self.attendee) {
             // Nobody is asked to answer: who can't come leaves the section.
             event.append_multi_property(
@@ -139,7 +218,7 @@ mod tests {
             host: "aula.example",
             now: time("2026-03-02T12:00:00Z"),
         };
-        let file = entries.attached(method, meetings.iter()).unwrap();
+        let file = entries.attached(method, meetings.iter()).remove(0);
         let name = format!("text/calendar; method={}; charset=utf-8", method.as_str());
         assert_eq!(file.content_type, name);
         file.content
@@ -168,11 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_an_event_for_each_meeting_and_no_file_without_any() {
-        let first = meeting("m1", "2026-03-09T22:00:00Z");
-        let second = meeting("m2", "2026-03-16T22:00:00Z");
-        let both = file(Method::Request, "Rust", 0, &[first, second]);
-        assert_eq!(both.matches("BEGIN:VEVENT").count(), 2);
+    fn each_meeting_has_a_file_of_its_own_for_one_request_is_of_one_event() {
         let enrollment_id = EnrollmentId::from("e1");
         let now = time("2026-03-02T12:00:00Z");
         let entries = Entries {
@@ -183,7 +258,39 @@ mod tests {
             host: "aula.example",
             now,
         };
-        assert_eq!(entries.attached(Method::Request, std::iter::empty()), None);
+        let all: Vec<_> =
+            (0..60).map(|it| meeting(&format!("m{it}"), "2026-03-09T22:00:00Z")).collect();
+        let files = |count: usize| entries.attached(Method::Request, all[..count].iter());
+        assert_eq!(files(0), []);
+        assert_eq!(files(1)[0].filename, "invite.ics");
+        let two = files(2);
+        assert_eq!((&*two[0].filename, &*two[1].filename), ("invite-1.ics", "invite-2.ics"));
+        assert!(two.iter().all(|it| it.content.matches("BEGIN:VEVENT").count() == 1));
+        assert_eq!(files(60).len(), FILES_MOST);
+    }
+
+    #[test]
+    fn a_feed_has_all_with_the_uids_that_mail_has() {
+        let enrollment_id = EnrollmentId::from("e1");
+        let (first, second) = ("2026-03-09T22:00:00Z", "2026-03-16T22:00:00Z");
+        let meetings = [meeting("m1", first), meeting("m2", second)];
+        let entry = |meeting, cancelled| FeedEntry {
+            enrollment_id: &enrollment_id,
+            meeting,
+            summary: "Rust",
+            sequence: 3,
+            cancelled,
+        };
+        let entries = [entry(&meetings[0], false), entry(&meetings[1], true)];
+        let feed = feed("Ñandú; y más", entries.into_iter(), time("2026-03-02T12:00:00Z"));
+        let mailed = file(Method::Request, "Rust", 3, &meetings[..1]);
+        assert!(feed.contains(line(&mailed, "UID")) && feed.contains("SEQUENCE:3\r\n"), "{feed}");
+        assert_eq!(feed.matches("BEGIN:VEVENT").count(), 2);
+        assert_eq!(feed.matches("STATUS:CANCELLED").count(), 1);
+        assert!(feed.contains("REFRESH-INTERVAL;VALUE=DURATION:PT1H\r\n"), "{feed}");
+        for none in ["METHOD", "ATTENDEE", "ORGANIZER"] {
+            assert!(!feed.contains(none), "{feed}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Dates and times as people read them, in their language and in their zone.
 
 use contracts::{Language, TimeZone, Timestamp};
-use jiff::{Zoned, tz::Offset};
+use jiff::{Zoned, civil::Date, tz::Offset};
 
 /// The days of the week, from Monday on.
 const WEEKDAYS: [(&str, &str); 7] = [
@@ -69,6 +69,17 @@ impl Reader<'_> {
         match self.language {
             Language::En => format!("{weekday}, {month} {day}, {}", clock(&at)),
             Language::Es => format!("{weekday} {day} de {month}, {}", clock(&at)),
+        }
+    }
+
+    /// A day that is written as `2026-12-07`: `Monday, December 7`.
+    pub fn date(self, day: &str) -> String {
+        let Ok(date) = day.parse::<Date>() else { return day.to_owned() };
+        let Ok(at) = date.to_zoned(jiff::tz::TimeZone::UTC) else { return day.to_owned() };
+        let (weekday, month, day) = self.names(&at);
+        match self.language {
+            Language::En => format!("{weekday}, {month} {day}"),
+            Language::Es => format!("{weekday} {day} de {month}"),
         }
     }
 

@@ -21,8 +21,14 @@ pub enum DeliveryState {
     HandingOver,
     /// The provider has it.
     Sent,
+    /// It waits for the person's daily digest.
+    Collected,
+    /// It was told in a digest, and goes the way of that.
+    Digested,
     /// It wasn't wanted any more, or couldn't be written to anybody.
     Skipped,
+    /// The provider took it, and it came back.
+    Bounced,
     /// It won't arrive: the provider refused it, or too many tries were in vain.
     Failed,
     /// The provider may have it or not; it isn't sent again by itself.
@@ -55,6 +61,26 @@ pub enum Reason {
     Superseded,
     /// The code can't be used any more.
     CodeExpired,
+    /// The offer can't be accepted any more.
+    OfferExpired,
+    /// The person doesn't want such messages.
+    SwitchedOff,
+    /// The person doesn't want it now: it's sent when their quiet hours end.
+    QuietHours,
+    /// The person wants it in their daily digest.
+    Daily,
+    /// There's nothing left that the digest could tell.
+    NothingToTell,
+    /// Nothing is sent to that address: mail came back, or its owner complained.
+    Suppressed,
+    /// There's no such mailbox.
+    HardBounce,
+    /// It couldn't arrive just then: the mailbox was full, say.
+    SoftBounce,
+    /// The person told their provider that they don't want such mail.
+    Complaint,
+    /// The person was erased.
+    Erased,
     /// The message can't be written to such an address.
     NotWritten,
     /// The provider refused it for good.
@@ -98,6 +124,16 @@ pub struct Delivery {
     /// When the sweep looks after it; absent when there's nothing more to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_at: Option<Timestamp>,
+    /// Before when it isn't wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    not_before: Option<Timestamp>,
+    /// The address that it goes to, if that isn't the person's, locked: it's
+    /// dropped with the last try.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    locked_to: Option<String>,
+    /// When an admin had it sent once more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resent_at: Option<Timestamp>,
     /// Until when whoever hands it over has it for themself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lease_until: Option<Timestamp>,
@@ -130,6 +166,14 @@ impl Document for Delivery {
         ["user_id", "kind"],
         ["state", "kind"],
         ["user_id", "state", "kind"],
+        ["reason"],
+        ["user_id", "reason"],
+        ["state", "reason"],
+        ["kind", "reason"],
+        ["user_id", "state", "reason"],
+        ["user_id", "kind", "reason"],
+        ["state", "kind", "reason"],
+        ["user_id", "state", "kind", "reason"],
     );
     fn key(&self) -> String {
         self.id.clone()
@@ -142,6 +186,9 @@ pub const LEASE_SECONDS: i64 = 15;
 /// A new message's event has it sent at once; the sweep gives that so many
 /// seconds before it looks after it.
 const SWEPT_AFTER_SECONDS: i64 = 30;
+
+/// What the address of a message is locked for.
+const ADDRESS: &str = "delivery";
 
 /// How often a message is tried: over some hours.
 const TRIES: u32 = 10;
@@ -173,12 +220,44 @@ impl Delivery {
             last_error: None,
             attempts: 0,
             due_at: Some(now.plus_seconds(SWEPT_AFTER_SECONDS)),
+            not_before: None,
+            locked_to: None,
+            resent_at: None,
             lease_until: None,
             sent_at: None,
             created_at: now,
             updated_at: now,
             revision: 1,
         }
+    }
+
+    /// The same, to an address that isn't the person's.
+    #[must_use]
+    pub fn to_address<C>(mut self, cx: &Context<C>, address: &str) -> Self {
+        self.locked_to = Some(cx.secret().lock(ADDRESS, &self.id, address, cx.random()));
+        self
+    }
+
+    /// The address that it goes to, if that isn't the person's.
+    pub fn address<C>(&self, cx: &Context<C>) -> Option<String> {
+        cx.secret().unlock(ADDRESS, &self.id, self.locked_to.as_deref()?)
+    }
+
+    /// Whether it has waited, so that what it tells may not hold any more.
+    pub const fn has_waited(&self) -> bool {
+        let in_digest = matches!(self.state, DeliveryState::Collected | DeliveryState::Digested);
+        self.attempts > 0 || self.not_before.is_some() || in_digest
+    }
+
+    /// Those to a person, the newest first.
+    pub fn of(user_id: &UserId) -> Query {
+        Query::descending::<Self>("created_at").equals("user_id", user_id)
+    }
+
+    /// The one that a `Message-ID` is of, by its id.
+    pub fn id_of(message_id: &str) -> Option<&str> {
+        let (left, _) = message_id.trim_matches(['<', '>', ' ']).split_once('@')?;
+        left.rsplit_once('.').map(|(_, id)| id)
     }
 
     /// Those that the sweep looks after.
@@ -190,6 +269,7 @@ impl Delivery {
     pub fn next(&self, now: Timestamp) -> Next {
         let past = |time: Option<Timestamp>| time.is_none_or(|time| time <= now);
         match self.state {
+            DeliveryState::Scheduled if !past(self.not_before) => Next::Nothing,
             DeliveryState::Scheduled if self.attempts == 0 || past(self.due_at) => Next::Send,
             DeliveryState::HandingOver if past(self.lease_until) => Next::Ask,
             _ => Next::Nothing,
@@ -213,6 +293,42 @@ impl Delivery {
     /// It isn't wanted any more.
     pub fn skip(&mut self, reason: Reason, now: Timestamp) {
         self.enter(DeliveryState::Skipped, Some(reason), now);
+    }
+
+    /// It isn't wanted before a time.
+    pub fn wait(&mut self, until: Timestamp, now: Timestamp) {
+        self.enter(DeliveryState::Scheduled, Some(Reason::QuietHours), now);
+        self.not_before = Some(until);
+        self.due_at = Some(until);
+    }
+
+    /// It waits for a digest.
+    pub fn collect(&mut self, now: Timestamp) {
+        self.enter(DeliveryState::Collected, Some(Reason::Daily), now);
+    }
+
+    /// A digest tells it; if it still waited for one.
+    pub fn digest(&mut self, now: Timestamp) {
+        if self.state == DeliveryState::Collected {
+            self.enter(DeliveryState::Digested, Some(Reason::Daily), now);
+        }
+    }
+
+    /// It came back, or its reader complained. What a provider tells of a
+    /// message that we never handed over is a mistake.
+    pub fn came_back(&mut self, reason: Reason, said: &str, now: Timestamp) {
+        if self.attempts == 0 {
+            return;
+        }
+        let state = if reason == Reason::Complaint { self.state } else { DeliveryState::Bounced };
+        self.enter(state, Some(reason), now);
+        self.last_error = Some(without_addresses(said)).filter(|it| !it.is_empty());
+    }
+
+    /// An admin has it sent once more, though the provider may have it.
+    pub fn resend(&mut self, now: Timestamp) {
+        self.enter(DeliveryState::Scheduled, None, now);
+        (self.resent_at, self.due_at) = (Some(now), Some(now));
     }
 
     /// It won't arrive.
@@ -276,6 +392,10 @@ impl Delivery {
     fn enter(&mut self, state: DeliveryState, reason: Option<Reason>, now: Timestamp) {
         (self.state, self.reason) = (state, reason);
         (self.due_at, self.lease_until) = (None, None);
+        // What is unknown may be sent again by an admin; all else that ends here is over.
+        if matches!(state, DeliveryState::Sent | DeliveryState::Skipped | DeliveryState::Failed) {
+            self.locked_to = None;
+        }
         self.updated_at = now;
         self.revision += 1;
     }

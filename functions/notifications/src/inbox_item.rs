@@ -27,6 +27,9 @@ pub struct InboxItem {
     pub titles: Option<Titles>,
     /// Since when it's there.
     pub created_at: Timestamp,
+    /// Whether the person hasn't read it.
+    #[serde(default)]
+    pub unread: bool,
     /// When the person read it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_at: Option<Timestamp>,
@@ -43,7 +46,10 @@ pub struct Titles {
 
 impl Document for InboxItem {
     const COLLECTION: &'static str = "inbox_items";
-    const INDEXES: &'static [Index] = &[Index::descending("created_at").equals(&["user_id"])];
+    const INDEXES: &'static [Index] = &[
+        Index::descending("created_at").equals(&["user_id"]),
+        Index::descending("created_at").equals(&["user_id", "unread"]),
+    ];
     fn key(&self) -> String {
         self.id.clone()
     }
@@ -65,6 +71,7 @@ impl InboxItem {
             titles: section.map(Titles::of),
             news,
             created_at: now,
+            unread: true,
             read_at: None,
         }
     }
@@ -73,11 +80,28 @@ impl InboxItem {
     pub fn of(user_id: &UserId) -> Query {
         Query::descending::<Self>("created_at").equals("user_id", user_id)
     }
+
+    /// Those that a person hasn't read, the newest first.
+    pub fn unread(user_id: &UserId) -> Query {
+        Self::of(user_id).equals("unread", true)
+    }
+
+    /// The person has read it.
+    pub fn read(&mut self, now: Timestamp) {
+        self.unread = false;
+        self.read_at.get_or_insert(now);
+    }
 }
 
 impl Titles {
     /// What a section and its course are called now.
     pub fn of(section: &KnownSection) -> Self {
         Self { course: section.course_title.clone(), section: section.facts.title.clone() }
+    }
+
+    /// What a meeting is called in a calendar.
+    pub fn summary(&self) -> String {
+        let Self { course, section } = self;
+        if section == course { course.clone() } else { format!("{course}: {section}") }
     }
 }

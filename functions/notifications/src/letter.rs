@@ -27,8 +27,14 @@ pub struct Letter {
     pub rest: Option<String>,
     /// What is said of what is attached.
     pub attached: Option<&'static str>,
+    /// A page of the platform that it's about.
+    pub link: Option<String>,
+    /// What else is new: of each piece of news its title and itself.
+    pub items: Vec<(String, String)>,
     /// The last line.
     pub footer: &'static str,
+    /// How to get no more such mail: what is said of it, and the page.
+    pub unsubscribe: Option<(&'static str, String)>,
 }
 
 /// When and where people gather, as the reader reads it.
@@ -74,9 +80,11 @@ impl Letter {
         let more: Value = self.more.iter().collect();
         let Self { title, greeting, lead, code, rest, .. } = self;
         let (language, heading, footer) = (self.language, self.heading, self.footer);
-        let attached = self.attached;
+        let (attached, link, unsubscribe) = (self.attached, &self.link, &self.unsubscribe);
+        let items: Value = self.items.iter().collect();
         let values = context! {
-            language, title, greeting, lead, code, more, heading, gatherings, rest, attached, footer
+            language, title, greeting, lead, code, more, heading, gatherings, rest, attached, link,
+            items, footer, unsubscribe
         };
         let text = TEMPLATES.get_template(TEXT)?.render(&values)?;
         let html = TEMPLATES.get_template(HTML)?.render(&values)?;

@@ -20,6 +20,9 @@ use crate::{
 pub struct ListNotifications {
     /// Whose: `me` is the caller; another only an admin may name.
     user_id: UserId,
+    /// Only those that were not read yet, or only those that were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unread: Option<bool>,
     /// How many at most.
     #[serde(default)]
     page_size: PageSize,
@@ -57,9 +60,13 @@ impl Endpoint for ListNotifications {
 }
 
 pub async fn run(cx: Context<User>, request: ListNotifications) -> Result<Page<NotificationView>> {
-    let ListNotifications { user_id, page_size, page_token } = request;
+    let ListNotifications { user_id, unread, page_size, page_token } = request;
     let user_id = cx.caller.resolve(&user_id)?;
-    let page = cx.page(InboxItem::of(&user_id), page_size, page_token.as_deref()).await?;
+    let mut query = InboxItem::of(&user_id);
+    if let Some(unread) = unread {
+        query = query.equals("unread", unread);
+    }
+    let page = cx.page(query, page_size, page_token.as_deref()).await?;
     let contact = cx.get::<KnownContact>(user_id.as_str()).await?;
     let time_zone = contact.map_or_else(TimeZone::default, |it| it.into_inner().0.time_zone);
     let reader = Reader { language: cx.language, time_zone: &time_zone };
@@ -119,6 +126,19 @@ mod tests {
         assert_eq!(*newest, expected);
         let list = app.user("ada").in_language("en").get(MINE).await.ok();
         assert_eq!(list["items"][1]["body"], "You have a seat in Rust (Evenings).");
+    }
+
+    #[tokio::test]
+    async fn what_is_unread_can_be_asked_for_alone() {
+        let app = with_news().await;
+        let ada = app.user("ada");
+        let until = json!({ "until": "2026-03-02T12:01:00Z" });
+        ada.post("/v1/users/me/notifications/mark-read", until).await.ok();
+        for (filter, count) in [("", 4), ("?unread=true", 2), ("?unread=false", 2)] {
+            let list = ada.get(&format!("{MINE}{filter}")).await.ok();
+            assert_eq!(list["items"].as_array().unwrap().len(), count, "{filter}");
+        }
+        ada.get(&format!("{MINE}?unread=perhaps")).await.blames("unread", "wrong-type");
     }
 
     #[tokio::test]

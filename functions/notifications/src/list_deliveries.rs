@@ -20,6 +20,9 @@ pub struct ListDeliveries {
     /// Only messages that have got so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     state: Option<DeliveryState>,
+    /// Only messages that were skipped, delayed, lost or given up because of this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<Reason>,
     /// Only messages of this kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     kind: Option<Kind>,
@@ -70,6 +73,9 @@ pub struct DeliveryView {
     /// When the provider took it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sent_at: Option<Timestamp>,
+    /// When an admin had it sent once more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    resent_at: Option<Timestamp>,
     /// Its `Message-ID`, without angle brackets.
     message_id: String,
     /// When it was asked for.
@@ -87,7 +93,7 @@ impl Endpoint for ListDeliveries {
 }
 
 pub async fn run(cx: Context<User>, request: ListDeliveries) -> Result<Page<DeliveryView>> {
-    let ListDeliveries { user_id, state, kind, page_size, page_token } = request;
+    let ListDeliveries { user_id, state, reason, kind, page_size, page_token } = request;
     let user_id = match user_id {
         Some(user_id) => Some(cx.caller.resolve(&user_id)?),
         None if cx.caller.is_admin() => None,
@@ -103,27 +109,34 @@ pub async fn run(cx: Context<User>, request: ListDeliveries) -> Result<Page<Deli
     if let Some(kind) = kind {
         query = query.equals("kind", kind);
     }
+    if let Some(reason) = reason {
+        query = query.equals("reason", reason);
+    }
     let page = cx.page(query, page_size, page_token.as_deref()).await?;
-    Ok(page.map(|delivery: Stored<Delivery>| view(delivery.into_inner())))
+    Ok(page.map(|delivery: Stored<Delivery>| DeliveryView::of(delivery.into_inner())))
 }
 
-fn view(delivery: Delivery) -> DeliveryView {
-    DeliveryView {
-        id: delivery.id,
-        user_id: delivery.user_id,
-        kind: delivery.kind,
-        reference: delivery.reference,
-        channel: Channel::Email,
-        state: delivery.state,
-        reason: delivery.reason,
-        last_error: delivery.last_error,
-        attempts: delivery.attempts,
-        due_at: delivery.due_at,
-        sent_at: delivery.sent_at,
-        message_id: delivery.message_id,
-        created_at: delivery.created_at,
-        updated_at: delivery.updated_at,
-        etag: delivery.revision.to_string(),
+impl DeliveryView {
+    /// A message as it is now.
+    pub fn of(delivery: Delivery) -> Self {
+        Self {
+            id: delivery.id,
+            user_id: delivery.user_id,
+            kind: delivery.kind,
+            reference: delivery.reference,
+            channel: Channel::Email,
+            state: delivery.state,
+            reason: delivery.reason,
+            last_error: delivery.last_error,
+            attempts: delivery.attempts,
+            due_at: delivery.due_at,
+            sent_at: delivery.sent_at,
+            resent_at: delivery.resent_at,
+            message_id: delivery.message_id,
+            created_at: delivery.created_at,
+            updated_at: delivery.updated_at,
+            etag: delivery.revision.to_string(),
+        }
     }
 }
 
@@ -168,6 +181,9 @@ mod tests {
             ("user_id=ada&kind=cancelled", vec!["cancelled ada"]),
             ("state=scheduled&kind=cancelled", vec!["cancelled ada"]),
             ("user_id=bob&state=sent&kind=enrolled", vec!["enrolled bob"]),
+            ("reason=no_contact", vec!["enrolled nobody"]),
+            ("reason=no_contact&user_id=ada", vec![]),
+            ("reason=no_contact&state=skipped&kind=enrolled", vec!["enrolled nobody"]),
             ("user_id=me", vec![]),
         ] {
             assert_eq!(ids(root.get(&format!("/v1/deliveries?{filter}"))).await, found, "{filter}");
@@ -209,6 +225,7 @@ mod tests {
         for (filter, field) in [
             ("state=gone", "state"),
             ("kind=advert", "kind"),
+            ("reason=boredom", "reason"),
             ("user_id=a%20b", "user_id"),
             ("channel=email", "channel"),
             ("page_size=1000", "page_size"),

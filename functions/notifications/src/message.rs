@@ -11,7 +11,7 @@ use crate::{
     inbox_item::Titles,
     letter::{Gathering, Letter},
     line::{greeted, one_line, web_link},
-    news::{About, News},
+    news::{About, News, Rank},
     section::KnownSection,
     words::{self, Words},
 };
@@ -30,10 +30,27 @@ pub struct Draft<'a> {
     pub section: Option<&'a KnownSection>,
     /// The code that it carries.
     pub code: Option<&'a str>,
+    /// What a digest tells.
+    pub items: &'a [Item],
+    /// Where to get no more such mail.
+    pub unsubscribe: &'a str,
+    /// The address that it goes to.
+    pub to: &'a str,
+    /// Where people reach the platform.
+    pub public_url: &'a str,
     /// The host that it comes from.
     pub host: &'a str,
     /// When it is written.
     pub now: Timestamp,
+}
+
+/// Some news that a digest tells.
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// What is told.
+    pub news: News,
+    /// What the course and the section are called.
+    pub titles: Option<Titles>,
 }
 
 impl Draft<'_> {
@@ -47,7 +64,17 @@ impl Draft<'_> {
         let mut gatherings: Vec<_> = self.gatherings().collect();
         let rest = gatherings.len().saturating_sub(GATHERINGS_MOST);
         gatherings.truncate(GATHERINGS_MOST);
+        let is_optional = delivery.kind.rank() == Rank::Optional;
         let letter = Letter {
+            items: self.items.iter().map(|it| self.item(it)).collect(),
+            link: self.link(),
+            unsubscribe: is_optional.then(|| {
+                let said = language.choose(
+                    "To get no more mail of this kind, open this page:",
+                    "Para no recibir más correos de este tipo, abre esta página:",
+                );
+                (said, self.unsubscribe.to_owned())
+            }),
             language: language.code(),
             greeting: greeting(language, &contact.name),
             lead,
@@ -58,8 +85,16 @@ impl Draft<'_> {
             rest: (rest > 0)
                 .then(|| language.choose(format!("And {rest} more."), format!("Y {rest} más."))),
             attached: (!attachments.is_empty()).then_some(language.choose(
-                "Open the attached file to bring your calendar up to date.",
-                "Abre el archivo adjunto para poner tu calendario al día.",
+                if attachments.len() == 1 {
+                    "Open the attached file to bring your calendar up to date."
+                } else {
+                    "Open the attached files to bring your calendar up to date."
+                },
+                if attachments.len() == 1 {
+                    "Abre el archivo adjunto para poner tu calendario al día."
+                } else {
+                    "Abre los archivos adjuntos para poner tu calendario al día."
+                },
             )),
             footer: language.choose(
                 "You get this message because you have an account at Aula.",
@@ -69,20 +104,42 @@ impl Draft<'_> {
         };
         let (text, html) = letter.set()?;
         let header = |name: &str, value: &str| (name.to_owned(), one_line(value));
+        let mut headers = vec![
+            header("X-Aula-Ref", &delivery.reference),
+            header("Auto-Submitted", "auto-generated"),
+            header("Content-Language", language.code()),
+        ];
+        if is_optional {
+            // RFC 8058: a mail program may do it with one click, without showing a page.
+            headers.push(header("List-Unsubscribe", &format!("<{}>", self.unsubscribe)));
+            headers.push(header("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"));
+        }
         Ok(Message {
             message_id: delivery.message_id.clone(),
-            to: contact.email.clone(),
+            to: self.to.to_owned(),
             to_name: greeted(&contact.name).unwrap_or_default(),
             subject: short_line(&letter.title),
             text,
             html,
-            headers: vec![
-                header("X-Aula-Ref", &delivery.reference),
-                header("Auto-Submitted", "auto-generated"),
-                header("Content-Language", language.code()),
-            ],
+            headers,
             attachments,
         })
+    }
+
+    /// The title and the news itself, of each piece of a digest.
+    fn item(&self, item: &Item) -> (String, String) {
+        let Words { title, lead, .. } = words::of(&item.news, item.titles.as_ref(), self.reader());
+        (title, lead)
+    }
+
+    /// The page that the message is about.
+    fn link(&self) -> Option<String> {
+        match &self.delivery.news {
+            News::CertificateIssued { certificate_id, .. } => {
+                Some(format!("{}/v1/certificates/{certificate_id}", self.public_url))
+            }
+            _ => None,
+        }
     }
 
     fn reader(&self) -> Reader<'_> {
@@ -93,12 +150,22 @@ impl Draft<'_> {
     fn gatherings(&self) -> impl Iterator<Item = Gathering> {
         let (reader, now) = (self.reader(), self.now);
         // Whoever has no seat yet learns when it is, but not how to get in.
-        let may_enter = !matches!(self.delivery.news, News::Waitlisted { .. } | News::Requested(_));
+        let may_enter = !matches!(
+            self.delivery.news,
+            News::Waitlisted { .. } | News::Requested(_) | News::Offered { .. }
+        );
         let of_section = self.section.into_iter().flat_map(move |section| {
             let meetings = section.meetings_ahead(now);
             let told = meetings.filter(|meeting| match &self.delivery.news {
                 News::Reminder { meeting_id, .. } => meeting.id == *meeting_id,
-                news => !matches!(news, News::Rejected { .. } | News::Cancelled { .. }),
+                news => !matches!(
+                    news,
+                    News::Rejected { .. }
+                        | News::Cancelled { .. }
+                        | News::Completed(_)
+                        | News::CertificateIssued { .. }
+                        | News::CertificateRevoked { .. }
+                ),
             });
             told.map(move |meeting| (section, meeting))
         });
@@ -125,32 +192,26 @@ impl Draft<'_> {
     fn attachments(&self, titles: Option<&Titles>) -> Vec<Attachment> {
         let (Some(section), Some(titles)) = (self.section, titles) else { return Vec::new() };
         let entries = |about, summary| self.entries(section, about, summary);
-        let summary = if titles.section == titles.course {
-            titles.course.clone()
-        } else {
-            format!("{}: {}", titles.course, titles.section)
-        };
+        let summary = titles.summary();
         let ahead = || section.meetings_ahead(self.now);
-        let files = match &self.delivery.news {
+        match &self.delivery.news {
             News::Enrolled(about) | News::Promoted(about) => {
-                [entries(about, &summary).attached(Method::Request, ahead()), None]
+                entries(about, &summary).attached(Method::Request, ahead())
             }
             News::Rescheduled { about, former_sequence, .. } => {
                 let entries = entries(about, &summary);
                 let withdrawn = section.withdrawn_since(*former_sequence, self.now);
-                [
-                    entries.attached(Method::Request, ahead()),
-                    entries.attached(Method::Cancel, withdrawn),
-                ]
+                let mut files = entries.attached(Method::Request, ahead());
+                files.extend(entries.attached(Method::Cancel, withdrawn));
+                files
             }
             News::Cancelled { about, had_seat: true, .. } => {
                 // What was taken out of the section before may stand in their calendar still.
                 let all = ahead().chain(section.withdrawn_since(0, self.now));
-                [entries(about, &summary).attached(Method::Cancel, all), None]
+                entries(about, &summary).attached(Method::Cancel, all)
             }
-            _ => [None, None],
-        };
-        files.into_iter().flatten().collect()
+            _ => Vec::new(),
+        }
     }
 
     fn entries<'e>(
@@ -197,7 +258,7 @@ mod tests {
         UserId,
         courses::{MeetingFacts, SectionFacts},
         enrollments::CancelReason,
-        identity::CodePurpose,
+        identity::{CodePurpose, FactorKind},
     };
 
     use super::*;
@@ -222,7 +283,37 @@ mod tests {
             code(CodePurpose::ResetPassword),
             News::RegistrationRepeated { at: time(NOW) },
             News::PasswordChanged { changed_at: time(NOW) },
+            News::EmailChange { code_id: "k1".into(), expires_at },
+            News::EmailChanged { changed_at: time(NOW) },
+            News::DeviceAdded {
+                session_id: "d1".into(),
+                device: "Firefox on Linux".into(),
+                network: Some("203.0.113.0/24".into()),
+                signed_in_at: time(NOW),
+            },
+            News::FactorAdded {
+                factor: FactorKind::Totp,
+                name: "Phone".into(),
+                added_at: time(NOW),
+            },
+            News::FactorRemoved {
+                factor: FactorKind::Passkey,
+                name: "visit evil.example".into(),
+                removed_at: time(NOW),
+            },
+            News::RecoveryCodeUsed { codes_left: 0, used_at: time(NOW) },
+            News::IdentityLinked { provider: "Google".into(), linked_at: time(NOW) },
+            News::DataExported { exported_at: time(NOW) },
+            News::AccountClosed { closed_at: time(NOW), erased_at: time("2026-04-01T12:00:00Z") },
             News::Enrolled(about()),
+            News::Offered { about: about(), expires_at: time("2026-03-04T12:00:00Z") },
+            News::Completed(about()),
+            News::CertificateIssued { about: about(), certificate_id: "z1".into() },
+            News::CertificateRevoked {
+                about: about(),
+                certificate_id: "z1".into(),
+                note: "It was issued by mistake.".into(),
+            },
             News::Waitlisted { about: about(), position: 3 },
             News::Requested(about()),
             News::Rejected { about: about(), note: Some("Please take the\nbasics first.".into()) },
@@ -231,6 +322,8 @@ mod tests {
             cancelled(CancelReason::Left),
             cancelled(CancelReason::Removed),
             cancelled(CancelReason::SectionCancelled),
+            cancelled(CancelReason::Transferred),
+            News::Cancelled { about: about(), why: CancelReason::OfferLapsed, had_seat: false },
             News::Reminder {
                 about: about(),
                 meeting_id: "m1".into(),
@@ -257,11 +350,27 @@ mod tests {
 
     fn written(news: News, contact: &Contact, section: &KnownSection) -> Message {
         let user_id = UserId::from("ada");
-        let code = matches!(news, News::Code { .. }).then_some("01234567");
+        let code = news.code().map(|_| "01234567");
         let delivery = Delivery::new(&user_id, news, "aula.example", time(NOW));
         let section = delivery.news.about().map(|_| section);
-        let (now, host) = (time(NOW), "aula.example");
-        Draft { delivery: &delivery, contact, section, code, host, now }.write().unwrap()
+        let is_digest = matches!(delivery.news, News::Digest { .. });
+        let items: Vec<_> = every_kind().into_iter().filter(|_| is_digest).collect();
+        let titles = |news: &News| news.about().map(|_| Titles::of(&in_new_york()));
+        let items: Vec<_> =
+            items.into_iter().map(|news| Item { titles: titles(&news), news }).collect();
+        let draft = Draft {
+            delivery: &delivery,
+            contact,
+            section,
+            code,
+            items: &items,
+            unsubscribe: "https://aula.example/v1/unsubscribe?token=t",
+            to: &contact.email,
+            public_url: "https://aula.example",
+            host: "aula.example",
+            now: time(NOW),
+        };
+        draft.write().unwrap()
     }
 
     fn shown(message: &Message) -> String {
@@ -279,7 +388,9 @@ mod tests {
 
     fn all(contact: &Contact) -> String {
         let section = in_new_york();
-        let shown = every_kind().into_iter().map(|news| shown(&written(news, contact, &section)));
+        let digest = News::Digest { digest_id: "g1".into(), day: "2026-03-02".into() };
+        let all = every_kind().into_iter().chain([digest]);
+        let shown = all.map(|news| shown(&written(news, contact, &section)));
         shown.collect::<Vec<_>>().join("\n==========\n")
     }
 
@@ -353,7 +464,7 @@ mod tests {
         let message = written(News::Enrolled(about()), &ada(), &section);
         assert_eq!(message.text.matches("\n- ").count(), GATHERINGS_MOST);
         assert!(message.text.contains("And 7 more."), "{}", message.text);
-        assert_eq!(message.attachments[0].content.matches("BEGIN:VEVENT").count(), 19);
+        assert_eq!(message.attachments.len(), 19);
     }
 
     #[test]

@@ -10,7 +10,7 @@ pub async fn run(cx: Context<System>, event: CodeRequested) -> Result<()> {
     let news = News::Code { purpose, code_id, expires_at };
     // The event's address counts, though no other event has told of it yet.
     let learned = contact::learned(&cx, &contact).await?;
-    let told = telling::told_once(&cx, &contact.user_id, news).await?;
+    let told = telling::told_once(&cx, &contact.user_id, news, None).await?;
     cx.commit_part(learned.and(told)).await
 }
 

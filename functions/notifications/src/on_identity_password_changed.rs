@@ -4,13 +4,11 @@
 use contracts::identity::PasswordChanged;
 use runtime::prelude::*;
 
-use crate::{contact, news::News, telling};
+use crate::{news::News, telling};
 
 pub async fn run(cx: Context<System>, event: PasswordChanged) -> Result<()> {
     let news = News::PasswordChanged { changed_at: event.changed_at };
-    let learned = contact::learned(&cx, &event.contact).await?;
-    let told = telling::told_once(&cx, &event.contact.user_id, news).await?;
-    cx.commit_part(learned.and(told)).await
+    telling::owner_told(&cx, &event.contact, news).await
 }
 
 #[cfg(test)]

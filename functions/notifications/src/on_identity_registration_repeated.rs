@@ -8,7 +8,7 @@ use crate::{contact, news::News, telling};
 pub async fn run(cx: Context<System>, event: RegistrationRepeated) -> Result<()> {
     let news = News::RegistrationRepeated { at: cx.now };
     let learned = contact::learned(&cx, &event.contact).await?;
-    let told = telling::told_once(&cx, &event.contact.user_id, news).await?;
+    let told = telling::told_once(&cx, &event.contact.user_id, news, None).await?;
     cx.commit(learned.and(told)).await
 }
 

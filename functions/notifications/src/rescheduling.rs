@@ -53,7 +53,7 @@ pub async fn one(
     let told = if attendance.sequence < sequence && !section.facts.cancelled {
         let (about, former_sequence) = (attendance.about(), attendance.sequence);
         let news = News::Rescheduled { about, sequence, former_sequence };
-        telling::told(cx, &attendance.user_id, news, Some(section))
+        telling::told(cx, &attendance.user_id, news, Some(section)).await?
     } else {
         Changes::new()
     };

@@ -114,6 +114,13 @@ impl KnownSection {
         self.facts.meetings.iter().filter(move |it| it.ends_at > now)
     }
 
+    /// When the next of its meetings begins, or would have begun.
+    pub fn next_start(&self, now: Timestamp) -> Option<Timestamp> {
+        let withdrawn = self.withdrawn.iter().map(|it| &it.meeting);
+        let starts = self.facts.meetings.iter().chain(withdrawn).map(|it| it.starts_at);
+        starts.filter(|it| *it > now).min()
+    }
+
     /// The meetings that were taken out of it since a calendar sequence, and wouldn't have ended.
     pub fn withdrawn_since(
         &self,

@@ -7,6 +7,8 @@ use runtime::prelude::*;
 
 use crate::{
     delivery::Delivery,
+    news::Kind,
+    preferences::Preferences,
     reminder::{Reminder, Verdict},
     section::{self, KnownSection},
     telling,
@@ -59,14 +61,20 @@ async fn claim(
         }
     }
     let section_of = |it: &Reminder| sections.get(&it.section_id).and_then(Option::as_ref);
-    let changes = due.iter().map(|it| claimed(cx, it.clone(), section_of(it), false));
+    let people: Vec<_> = due.iter().map(|it| it.user_id.to_string()).collect();
+    let preferences = cx.get_all::<Preferences>(&people).await?;
+    let lists = |it: Option<&Stored<Preferences>>| it.is_none_or(|it| it.lists(Kind::Reminder));
+    let listed: Vec<_> = preferences.iter().map(|it| lists(it.as_ref())).collect();
+    let all = || due.iter().zip(listed.iter().copied());
+    let changes = all().map(|(it, listed)| claimed(cx, it.clone(), section_of(it), listed, false));
     match cx.commit_part(changes.fold(Changes::new(), Changes::and)).await {
         Err(Error::Stale(_)) => {}
         other => return other,
     }
-    for reminder in due {
+    for (reminder, listed) in all() {
         let known = cx.get::<Delivery>(&reminder.news().id(&reminder.user_id)).await?;
-        let changes = claimed(cx, reminder.clone(), section_of(reminder), known.is_some());
+        let (section, known) = (section_of(reminder), known.is_some());
+        let changes = claimed(cx, reminder.clone(), section, listed, known);
         match cx.commit_part(changes).await {
             Err(Error::Stale(_)) => {}
             other => other?,
@@ -81,13 +89,14 @@ fn claimed(
     cx: &Context<System>,
     mut reminder: Stored<Reminder>,
     section: Option<&KnownSection>,
+    listed: bool,
     has_message: bool,
 ) -> Changes {
     let (user_id, news) = (reminder.user_id.clone(), reminder.news());
     let told = match reminder.verdict(section, cx.now) {
         Verdict::Remind => {
             reminder.claim();
-            telling::told(cx, &user_id, news, section)
+            telling::as_wanted(cx, &user_id, news, section, listed)
         }
         Verdict::Skip(reason) => {
             reminder.skip(reason);
@@ -112,7 +121,6 @@ mod tests {
     use super::*;
     use crate::{
         delivery::{DeliveryState, Reason},
-        news::Kind,
         reminder::ReminderState,
         tests::{app_with_section, confirmed, deliveries, left, meeting, reminders, section, time},
     };

@@ -15,9 +15,13 @@ use crate::{
     attendance::Attendance,
     contact,
     delivery::{self, Delivery, DeliveryState, Next, Reason},
+    digest::{self, Digest},
+    digesting,
     message::Draft,
-    news::News,
+    news::{Kind, News, Rank},
+    preferences::{self, Asked, Wish},
     section::{self, KnownSection},
+    suppression, unsubscribing,
 };
 
 /// How long the provider may take, which should give up by itself before: less
@@ -43,27 +47,51 @@ pub async fn look_after(cx: &Context<System>, delivery: Stored<Delivery>) -> Res
     }
 }
 
+/// What comes of writing a message.
+enum Written {
+    /// It's to be sent.
+    Message(Message),
+    /// It isn't, for a reason.
+    Not(Reason),
+    /// It isn't before a time.
+    Later(Timestamp),
+    /// A digest tells it.
+    In(Stored<Digest>),
+}
+
 async fn send(cx: &Context<System>, mut delivery: Stored<Delivery>) -> Result<Fared> {
+    let (mut changes, now) = (Changes::new(), cx.clock());
     let message = match written(cx, &delivery).await? {
-        Ok(message) => message,
-        Err(reason) => {
-            if reason == Reason::NotWritten {
-                delivery.fail(reason, cx.clock());
-            } else {
-                delivery.skip(reason, cx.clock());
-            }
-            cx.commit_part(Changes::new().save(&delivery)).await?;
-            tell_operators(&delivery);
-            return Ok(Fared::Well);
+        Written::Message(message) => Some(message),
+        Written::Not(Reason::NotWritten) => {
+            delivery.fail(Reason::NotWritten, now);
+            None
         }
+        Written::Not(reason) => {
+            delivery.skip(reason, now);
+            None
+        }
+        Written::Later(until) => {
+            delivery.wait(until, now);
+            None
+        }
+        Written::In(mut digest) => {
+            digest.add(&delivery.id);
+            changes = changes.save(&digest);
+            delivery.collect(now);
+            None
+        }
+    };
+    let Some(message) = message else {
+        cx.commit_part(changes.save(&delivery)).await?;
+        tell_operators(&delivery);
+        return Ok(Fared::Well);
     };
     delivery.hand_over(cx.clock());
     cx.commit_part(Changes::new().save(&delivery)).await?;
 
-    let answer = match tokio::time::timeout(PATIENCE, cx.mail().send(&message)).await {
-        Ok(answer) => answer,
-        Err(_) => Err(MailError::Unknown("no answer in time".to_owned())),
-    };
+    let answer = cx.within(PATIENCE, cx.mail().send(&message)).await;
+    let answer = answer.unwrap_or_else(|| Err(MailError::Unknown("no answer in time".to_owned())));
     settle(cx, &delivery, &answer).await?;
     Ok(if matches!(answer, Err(MailError::Unavailable(_))) { Fared::Badly } else { Fared::Well })
 }
@@ -115,51 +143,119 @@ fn tell_operators(delivery: &Delivery) {
 }
 
 /// The message as it is written now, or why it isn't.
-async fn written(cx: &Context<System>, delivery: &Delivery) -> Result<Result<Message, Reason>> {
+async fn written(cx: &Context<System>, delivery: &Delivery) -> Result<Written> {
     let mut section = None;
     if let Some(about) = delivery.news.about() {
         section = section::of(cx, &about.section_id).await?;
         if section.is_none() {
-            return Ok(Err(Reason::SectionNotFound));
+            return Ok(Written::Not(Reason::SectionNotFound));
         }
     }
     if let Some(reason) = unwanted(cx, delivery, section.as_ref()).await? {
-        return Ok(Err(reason));
+        return Ok(Written::Not(reason));
     }
     let Some(contact) = contact::of(cx, &delivery.user_id).await? else {
-        return Ok(Err(Reason::NoContact));
+        return Ok(Written::Not(Reason::NoContact));
     };
-    let code = match &delivery.news {
-        News::Code { code_id, .. } => Some(cx.secret().code(code_id)),
-        _ => None,
+    match wish(cx, delivery, section.as_ref(), &contact).await? {
+        Wish::Send => {}
+        Wish::Wait(until) => return Ok(Written::Later(until)),
+        Wish::Skip(reason) => return Ok(Written::Not(reason)),
+        Wish::Collect { hour, window } => {
+            let (person, zone) = (&delivery.user_id, &contact.time_zone);
+            return Ok(Written::In(digest::open(cx, person, hour, zone, window).await?));
+        }
+    }
+    let items = match &delivery.news {
+        News::Digest { digest_id, .. } => digesting::items(cx, digest_id).await?,
+        _ => Vec::new(),
     };
+    if items.is_empty() && delivery.kind == Kind::Digest {
+        return Ok(Written::Not(Reason::NothingToTell));
+    }
+    let to = delivery.address(cx).unwrap_or_else(|| contact.email.clone());
+    // At last: whatever was told of the address until now counts.
+    if let Some(reason) = suppression::of(cx, &to).await?.forbids(delivery.kind) {
+        return Ok(Written::Not(reason));
+    }
+    let code = delivery.news.code().map(|(code_id, _)| cx.secret().code(code_id));
     let draft = Draft {
         delivery,
         contact: &contact,
         section: section.as_ref(),
         code: code.as_deref(),
+        items: &items,
+        unsubscribe: &unsubscribing::page(cx, &delivery.user_id, delivery.kind),
+        to: &to,
+        public_url: &cx.settings().public_url,
         host: delivery::mail_host(&cx.settings().public_url),
         now: cx.clock(),
     };
-    let message = draft.write().ok().filter(|_| is_address(&contact));
-    Ok(message.ok_or(Reason::NotWritten))
+    let message = draft.write().ok().filter(|_| is_address(&to));
+    Ok(message.map_or(Written::Not(Reason::NotWritten), Written::Message))
 }
 
-fn is_address(contact: &Contact) -> bool {
+/// What the person wants of a message now.
+async fn wish(
+    cx: &Context<System>,
+    delivery: &Delivery,
+    section: Option<&KnownSection>,
+    contact: &Contact,
+) -> Result<Wish> {
+    let (kind, zone, now) = (delivery.kind, &contact.time_zone, cx.clock());
+    if kind.rank() == Rank::Security {
+        return Ok(Wish::Send);
+    }
+    let preferences = preferences::of(cx, &delivery.user_id).await?;
+    let worthless_at = worthless_at(&delivery.news, section, now);
+    Ok(preferences.wish(Asked { kind, worthless_at, zone, now }))
+}
+
+/// From when on a message would be worth nothing: whatever else it tells, who
+/// hears of a meeting after it has begun has heard too late.
+fn worthless_at(news: &News, section: Option<&KnownSection>, now: Timestamp) -> Option<Timestamp> {
+    match news {
+        News::Reminder { starts_at, .. } => Some(*starts_at),
+        News::Offered { expires_at, .. } => Some(*expires_at),
+        News::Completed(_)
+        | News::CertificateIssued { .. }
+        | News::CertificateRevoked { .. }
+        | News::Digest { .. } => None,
+        _ => section?.next_start(now),
+    }
+}
+
+fn is_address(text: &str) -> bool {
     let plain = |it: char| !it.is_control() && !it.is_whitespace();
-    contact.email.contains('@') && contact.email.chars().all(plain)
+    text.contains('@') && text.chars().all(plain)
 }
 
 /// Why a message isn't wanted any more, if it isn't.
-async fn unwanted(
+pub async fn unwanted(
     cx: &Context<System>,
     delivery: &Delivery,
     section: Option<&KnownSection>,
 ) -> Result<Option<Reason>> {
     let now = cx.clock();
     Ok(match &delivery.news {
-        News::Code { expires_at, .. } => (*expires_at <= now).then_some(Reason::CodeExpired),
-        News::RegistrationRepeated { .. } | News::PasswordChanged { .. } => None,
+        News::Code { expires_at, .. } | News::EmailChange { expires_at, .. } => {
+            (*expires_at <= now).then_some(Reason::CodeExpired)
+        }
+        News::Offered { expires_at, .. } if *expires_at <= now => Some(Reason::OfferExpired),
+        News::RegistrationRepeated { .. }
+        | News::PasswordChanged { .. }
+        | News::EmailChanged { .. }
+        | News::DeviceAdded { .. }
+        | News::FactorAdded { .. }
+        | News::FactorRemoved { .. }
+        | News::RecoveryCodeUsed { .. }
+        | News::IdentityLinked { .. }
+        | News::DataExported { .. }
+        | News::AccountClosed { .. }
+        | News::Completed(_)
+        | News::CertificateIssued { .. }
+        | News::CertificateRevoked { .. }
+        | News::Digest { .. } => None,
         News::Reminder { about, meeting_id, starts_at, .. } => {
             let attendance = cx.get::<Attendance>(about.enrollment_id.as_str()).await?;
             let meeting = section.and_then(|section| section.meeting(meeting_id));
@@ -176,7 +272,7 @@ async fn unwanted(
             }
         }
         // The first try comes within seconds: then what it tells still holds, or did just now.
-        _ if delivery.attempts == 0 => None,
+        _ if !delivery.has_waited() => None,
         News::Rescheduled { about, sequence, .. } => {
             let attendance = cx.get::<Attendance>(about.enrollment_id.as_str()).await?;
             let newer = section.is_some_and(|it| it.facts.calendar_sequence > *sequence);
@@ -189,6 +285,7 @@ async fn unwanted(
         News::Enrolled(about)
         | News::Promoted(about)
         | News::Requested(about)
+        | News::Offered { about, .. }
         | News::Waitlisted { about, .. }
         | News::Rejected { about, .. }
         | News::Cancelled { about, .. } => {
@@ -260,7 +357,7 @@ mod tests {
         app.deliver(&ContactChanged { contact: contact("ada") }).await;
         let (commits, reads) = (app.commits(), app.reads());
         app.settle().await;
-        assert_eq!((app.commits() - commits, app.reads() - reads), (2, 4));
+        assert_eq!((app.commits() - commits, app.reads() - reads), (2, 6));
         let (delivery, mail) = (only(&app).await, app.mail());
         assert_eq!((delivery.state, delivery.attempts), (DeliveryState::Sent, 1));
         assert_eq!((delivery.due_at, delivery.sent_at), (None, Some(app.now())));

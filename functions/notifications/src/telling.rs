@@ -2,46 +2,108 @@
 
 use runtime::prelude::*;
 
-use contracts::notifications::DeliveryRequested;
+use contracts::{identity::Contact, notifications::DeliveryRequested};
 
 use crate::{
+    contact,
     delivery::{self, Delivery, Reason},
     inbox_item::InboxItem,
-    news::News,
+    news::{News, Rank},
+    preferences,
     section::KnownSection,
 };
 
-/// The changes that have a person told: the message, the item in their list,
-/// and the event that has the message sent. They belong into the commit of
-/// what is told; what guards that against repeats guards these too.
-pub fn told(
+/// The changes that have a person told: the message, the item in their list
+/// unless they don't want it there, and the event that has the message sent.
+/// They belong into the commit of what is told; what guards that against
+/// repeats guards these too.
+pub async fn told(
     cx: &Context<System>,
     user_id: &UserId,
     news: News,
     section: Option<&KnownSection>,
+) -> Result<Changes> {
+    let listed = match news.kind().rank() {
+        Rank::Security | Rank::Binding => true,
+        Rank::Optional => preferences::of(cx, user_id).await?.lists(news.kind()),
+    };
+    Ok(as_wanted(cx, user_id, news, section, listed))
+}
+
+/// The same, where it's known whether the person wants it in their list.
+pub fn as_wanted(
+    cx: &Context<System>,
+    user_id: &UserId,
+    news: News,
+    section: Option<&KnownSection>,
+    listed: bool,
 ) -> Changes {
-    let host = delivery::mail_host(&cx.settings().public_url);
-    let delivery = Delivery::new(user_id, news.clone(), host, cx.now);
-    let requested = DeliveryRequested { delivery_id: delivery.id.clone() };
-    let changes = Changes::new().create(&delivery).emit(&requested);
-    if news.is_listed() {
-        changes.create(&InboxItem::new(user_id, news, section, cx.now))
-    } else {
-        changes
+    let listed = listed && news.is_listed();
+    let item = listed.then(|| InboxItem::new(user_id, news.clone(), section, cx.now));
+    let changes = sent(&Delivery::new(user_id, news, host(cx), cx.now));
+    match item {
+        Some(item) => changes.create(&item),
+        None => changes,
     }
+}
+
+/// The changes that have a message sent at once.
+fn sent(delivery: &Delivery) -> Changes {
+    let requested = DeliveryRequested { delivery_id: delivery.id.clone() };
+    Changes::new().create(delivery).emit(&requested)
+}
+
+fn host<C>(cx: &Context<C>) -> &str {
+    delivery::mail_host(&cx.settings().public_url)
 }
 
 /// The changes that record that a person isn't told, and why.
 pub fn untold(cx: &Context<System>, user_id: &UserId, news: News, reason: Reason) -> Changes {
-    let host = delivery::mail_host(&cx.settings().public_url);
-    let mut delivery = Delivery::new(user_id, news, host, cx.now);
+    let mut delivery = Delivery::new(user_id, news, host(cx), cx.now);
     delivery.skip(reason, cx.now);
     Changes::new().create(&delivery)
 }
 
 /// The same as [`told`], for news that nothing else guards against repeats:
 /// nothing if there's such a message already.
-pub async fn told_once(cx: &Context<System>, user_id: &UserId, news: News) -> Result<Changes> {
-    let known = cx.get::<Delivery>(&news.id(user_id)).await?;
-    Ok(if known.is_some() { Changes::new() } else { told(cx, user_id, news, None) })
+pub async fn told_once(
+    cx: &Context<System>,
+    user_id: &UserId,
+    news: News,
+    section: Option<&KnownSection>,
+) -> Result<Changes> {
+    if is_told(cx, user_id, &news).await? {
+        return Ok(Changes::new());
+    }
+    told(cx, user_id, news, section).await
+}
+
+/// The same as [`told_once`], to an address that isn't the person's.
+pub async fn told_once_at(
+    cx: &Context<System>,
+    user_id: &UserId,
+    news: News,
+    address: &str,
+) -> Result<Changes> {
+    if is_told(cx, user_id, &news).await? {
+        return Ok(Changes::new());
+    }
+    let item = news.is_listed().then(|| InboxItem::new(user_id, news.clone(), None, cx.now));
+    let changes = sent(&Delivery::new(user_id, news, host(cx), cx.now).to_address(cx, address));
+    Ok(match item {
+        Some(item) => changes.create(&item),
+        None => changes,
+    })
+}
+
+async fn is_told(cx: &Context<System>, user_id: &UserId, news: &News) -> Result<bool> {
+    Ok(cx.get::<Delivery>(&news.id(user_id)).await?.is_some())
+}
+
+/// Follows what identity tells of an account: its owner is told, where they are
+/// to be written to by then.
+pub async fn owner_told(cx: &Context<System>, contact: &Contact, news: News) -> Result<()> {
+    let learned = contact::learned(cx, contact).await?;
+    let told = told_once(cx, &contact.user_id, news, None).await?;
+    cx.commit_part(learned.and(told)).await
 }
