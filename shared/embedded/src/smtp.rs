@@ -25,7 +25,8 @@ impl Smtp {
         clock: Arc<dyn Clock>,
         inbox: Arc<Inbox>,
     ) -> anyhow::Result<Self> {
-        let server = url.parse().with_context(|| format!("{url} isn't smtp://host:port"))?;
+        // The address isn't repeated: it may hold a password.
+        let server = url.parse().context("the mail server's address")?;
         Ok(Self { server: ::smtp::Smtp::new(server, public_url, clock), inbox })
     }
 }

@@ -65,8 +65,8 @@ pub struct Environment {
     /// `AULA_IDENTITY_PROVIDERS`: with whose accounts people may sign in, as a
     /// JSON array of [`IdentityProvider`].
     pub identity_providers: Vec<IdentityProvider>,
-    /// `AULA_SMTP_URL`: the server that takes mail, such as `smtp://mail:1025`; it's
-    /// spoken to without TLS. Without it no mail is sent.
+    /// `AULA_SMTP_URL`: the server that takes mail, such as `smtp://mail:1025` or
+    /// `smtps://user:password@mail.example`. Without it no mail is sent.
     pub smtp_server: Option<smtp::Server>,
     /// `AULA_MAIL_PROVIDERS`: who may tell what became of a mail, as
     /// `name:secret`, separated by commas.
@@ -161,7 +161,11 @@ impl Environment {
                     IdentityProvider::read_all(it).ok()
                 })
                 .unwrap_or_default(),
-            smtp_server: reading.parsed("AULA_SMTP_URL", "smtp://host:port", |it| it.parse().ok()),
+            smtp_server: reading.parsed(
+                "AULA_SMTP_URL",
+                "smtp://host:port or smtps://user:password@host:port",
+                |it| it.parse().ok(),
+            ),
             mail_providers: reading
                 .parsed("AULA_MAIL_PROVIDERS", "name:secret, separated by commas", |it| {
                     it.parse().ok()

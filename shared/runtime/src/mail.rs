@@ -98,7 +98,8 @@ impl Providers {
     pub fn sign(&self, name: &str, text: &[u8]) -> Option<String> {
         let key = hmac::Key::new(hmac::HMAC_SHA256, self.0.get(name)?.as_bytes());
         let seal = hmac::sign(&key, text);
-        Some(seal.as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+        let digit = |it: u8| char::from_digit(it.into(), 16).unwrap_or_default();
+        Some(seal.as_ref().iter().flat_map(|it| [digit(it >> 4), digit(it & 15)]).collect())
     }
 }
 

@@ -1,14 +1,16 @@
-//! Mail over SMTP, to a server of one's own, without TLS: one on the same
-//! machine or network that passes it on.
+//! Mail over SMTP: to a server on the same machine or network as it is, and to
+//! any other by TLS, with a password if it wants one.
 //!
 //! What the server said decides: a yes, a no for good, a no for now. Only when
 //! the content was on its way and no answer came can't it be told.
 
 mod composing;
+#[cfg(feature = "tls")]
+mod security;
+mod server;
 
 use std::{
     net::IpAddr,
-    str::FromStr,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -16,7 +18,6 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, bail};
 use async_trait::async_trait;
 use lettre::{
     Address,
@@ -37,12 +38,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-/// Where a server that takes mail is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Server {
-    host: String,
-    port: u16,
-}
+pub use server::Server;
 
 /// Mail by way of a server.
 pub struct Smtp {
@@ -52,6 +48,8 @@ pub struct Smtp {
     clock: Arc<dyn Clock>,
     lines: Semaphore,
     idle: Mutex<Vec<(AsyncSmtpConnection, Instant)>>,
+    #[cfg(feature = "tls")]
+    secured: security::Secured,
 }
 
 /// How many messages are sent at once, and connections kept.
@@ -86,6 +84,8 @@ impl Smtp {
             clock,
             lines: Semaphore::new(LINES),
             idle: Mutex::default(),
+            #[cfg(feature = "tls")]
+            secured: security::Secured::default(),
         }
     }
 
@@ -121,10 +121,7 @@ impl Smtp {
 
     /// A new connection, whose server is ready for the content.
     async fn prepared(&self, letter: &Letter<'_>) -> Result<AsyncSmtpConnection, MailError> {
-        let Server { host, port } = &self.server;
-        let server = (host.as_str(), *port);
-        let connect = AsyncSmtpConnection::connect_tokio1(server, None, &self.hello, None, None);
-        let mut line = match timeout(CONNECT_WITHIN, connect).await {
+        let mut line = match timeout(CONNECT_WITHIN, self.connected()).await {
             Ok(Ok(line)) => line,
             // A server that says no to everybody doesn't say no to this message.
             Ok(Err(error)) => return Err(MailError::Unavailable(error.to_string())),
@@ -137,6 +134,16 @@ impl Smtp {
             Err(Unprepared::Refused(error)) => Err(MailError::Refused(error)),
             Err(Unprepared::NotNow(error)) => Err(MailError::Unavailable(error)),
         }
+    }
+}
+
+#[cfg(not(feature = "tls"))]
+impl Smtp {
+    /// A connection to the server.
+    async fn connected(&self) -> Result<AsyncSmtpConnection, Error> {
+        let Server { host, port, .. } = &self.server;
+        let server = (host.as_str(), *port);
+        AsyncSmtpConnection::connect_tokio1(server, None, &self.hello, None, None).await
     }
 }
 
@@ -210,31 +217,6 @@ fn without_address(error: MailError, address: &str) -> MailError {
     }
 }
 
-impl FromStr for Server {
-    type Err = anyhow::Error;
-
-    /// Reads `smtp://host:port`.
-    fn from_str(url: &str) -> anyhow::Result<Self> {
-        let Some(authority) = url.strip_prefix("smtp://") else {
-            bail!("only smtp is spoken, without TLS: smtp://host:port");
-        };
-        let authority = authority.trim_end_matches('/');
-        if authority.contains(['/', '?', '#', '@']) {
-            bail!("there can be neither a path nor a password");
-        }
-        let (host, port) = match authority.rsplit_once(':') {
-            // The colons of an IPv6 address are between brackets.
-            Some((host, port)) if !port.contains(']') => (host, port.parse().context("the port")?),
-            _ => (authority, 25),
-        };
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        if host.is_empty() {
-            bail!("there's no host");
-        }
-        Ok(Self { host, port })
-    }
-}
-
 /// Whom mail comes from: somebody at the platform's domain, if it has one.
 fn sender(public_url: &str) -> Address {
     let authority = public_url.split_once("://").map_or(public_url, |(_, rest)| rest);
@@ -249,18 +231,6 @@ fn sender(public_url: &str) -> Address {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_server_is_a_host_and_a_port() {
-        let read = |url: &str| url.parse::<Server>().ok().map(|it| (it.host, it.port));
-        assert_eq!(read("smtp://localhost:1025"), Some(("localhost".to_owned(), 1025)));
-        assert_eq!(read("smtp://mail.example"), Some(("mail.example".to_owned(), 25)));
-        assert_eq!(read("smtp://[::1]:2525/"), Some(("::1".to_owned(), 2525)));
-        assert_eq!(read("smtp://[::1]"), Some(("::1".to_owned(), 25)));
-        for url in ["smtps://a:1", "localhost:25", "smtp://", "smtp://a:b", "smtp://u:p@a:1"] {
-            assert_eq!(read(url), None, "{url}");
-        }
-    }
 
     #[test]
     fn mail_comes_from_the_platforms_domain_if_it_has_one() {
