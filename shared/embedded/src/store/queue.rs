@@ -39,9 +39,9 @@ impl Queue {
         let (sender, receiver) = mpsc::channel(2 * most);
         let (done, closed) = oneshot::channel();
         let notes = Arc::new(Notes::default());
-        let noted = Arc::clone(&notes);
+        let shared = Arc::clone(&notes);
         let work = move || {
-            let _ = done.send(write_all(&writer, receiver, &noted, most));
+            let _ = done.send(write_all(&writer, receiver, &shared, most));
         };
         let thread = thread::Builder::new().name("store-writer".to_owned()).spawn(work)?;
         Ok(Self {
@@ -153,9 +153,9 @@ fn write(writer: &mut Writer, notes: &Notes, commits: Vec<Commit>) -> Vec<Outcom
 }
 
 /// Forgets the notes that are in the file, and goes on with those that aren't.
-fn settle(writer: &mut Writer, notes: &Notes, noted: Vec<Commit>, outcomes: Vec<Outcome>) {
+fn settle(writer: &mut Writer, notes: &Notes, written: Vec<Commit>, outcomes: Vec<Outcome>) {
     let mut again = Vec::new();
-    for (mut commit, outcome) in noted.into_iter().zip(outcomes) {
+    for (mut commit, outcome) in written.into_iter().zip(outcomes) {
         match outcome {
             Ok(Ok(())) => notes.forget(&commit),
             // One was there already: it stays as it is, and the others go in without it.
