@@ -374,7 +374,7 @@ impl App {
             let documents = self.documents.scan(name).expect("the collection is declared");
             for document in documents {
                 let Record { id, body, .. } = document.expect("SQLite reads");
-                everything += &format!("{name}/{id} {body}\n");
+                everything.extend([name, "/", &id, " ", &body, "\n"]);
             }
         }
         everything

@@ -60,7 +60,7 @@ impl Answer {
 /// Something that has come to the gate.
 pub(crate) enum Arrival {
     /// A task asks, and waits for the answer.
-    Asked(Waiting),
+    Asked(Box<Waiting>),
     /// A request was answered.
     Replied { call: u64, reply: Reply },
     /// A subscriber has handled an event, or failed to.
@@ -89,7 +89,7 @@ impl Gate {
     /// Asks, and waits for the answer.
     pub(crate) async fn pass(&self, ask: Ask) -> Answer {
         let (answer, answered) = oneshot::channel();
-        self.note(Arrival::Asked(Waiting { process: self.process, ask, answer }));
+        self.note(Arrival::Asked(Box::new(Waiting { process: self.process, ask, answer })));
         match answered.await {
             Ok(answer) => answer,
             // The world is gone; so will this task be.

@@ -20,13 +20,13 @@ pub(crate) struct Pending {
 /// What waits for its turn.
 pub(crate) enum What {
     /// A task that asks something of the world.
-    Asked(Waiting),
+    Asked(Box<Waiting>),
     /// An answer on its way back.
     Replied { call: u64, reply: Reply },
     /// An event on its way to a subscriber.
     Delivery(Delivery),
     /// A copy of a request that was late on its way; nobody waits for its answer.
-    Stray { service: usize, operation: &'static str, incoming: Incoming },
+    Stray { service: usize, operation: &'static str, incoming: Box<Incoming> },
 }
 
 /// An event on its way to a subscriber.

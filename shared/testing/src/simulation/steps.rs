@@ -33,11 +33,11 @@ impl World {
         let Pending { id, what, .. } = self.pending.remove(index);
         self.begin_step(id);
         match what {
-            What::Asked(waiting) => self.answer(waiting, how),
+            What::Asked(waiting) => self.answer(*waiting, how),
             What::Replied { call, reply } => self.reply(call, reply, how),
             What::Delivery(delivery) => self.deliver(delivery, how),
             What::Stray { service, operation, incoming } => {
-                self.come_late(service, operation, incoming);
+                self.come_late(service, operation, *incoming);
             }
         }
         std::mem::take(&mut self.touched)
@@ -306,7 +306,7 @@ impl World {
         self.trace(caller, || format!("asks {name} to {operation} {told}"));
         if how == How::Twice {
             self.see("a request came twice");
-            let incoming = incoming.clone();
+            let incoming = Box::new(incoming.clone());
             self.wait(What::Stray { service, operation, incoming });
         }
         self.begun += 1;
