@@ -233,7 +233,7 @@ impl Delivery {
 
     /// The same, to an address that isn't the person's.
     #[must_use]
-    pub fn to_address<C>(mut self, cx: &Context<C>, address: &str) -> Self {
+    pub fn addressed<C>(mut self, cx: &Context<C>, address: &str) -> Self {
         self.locked_to = Some(cx.secret().lock(ADDRESS, &self.id, address, cx.random()));
         self
     }
@@ -320,8 +320,13 @@ impl Delivery {
         if self.attempts == 0 {
             return;
         }
-        let state = if reason == Reason::Complaint { self.state } else { DeliveryState::Bounced };
-        self.enter(state, Some(reason), now);
+        if reason == Reason::Complaint {
+            // Whoever complains has it.
+            self.enter(DeliveryState::Sent, Some(reason), now);
+            self.sent_at.get_or_insert(now);
+        } else {
+            self.enter(DeliveryState::Bounced, Some(reason), now);
+        }
         self.last_error = Some(without_addresses(said)).filter(|it| !it.is_empty());
     }
 

@@ -395,10 +395,9 @@ impl News {
     /// What sets it apart from other news of its kind about the same resource.
     fn occurrence(&self) -> String {
         match self {
-            Self::Code { code_id, .. } => code_id.clone(),
+            Self::Code { code_id, .. } | Self::EmailChange { code_id, .. } => code_id.clone(),
             // Once an hour: else anyone could fill anyone's mailbox by registering again and again.
             Self::RegistrationRepeated { at } => (at.as_seconds() / 3600).to_string(),
-            Self::EmailChange { code_id, .. } => code_id.clone(),
             Self::PasswordChanged { changed_at: at }
             | Self::EmailChanged { changed_at: at }
             | Self::RecoveryCodeUsed { used_at: at, .. }

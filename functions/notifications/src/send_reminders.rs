@@ -115,14 +115,20 @@ fn claimed(
 
 #[cfg(test)]
 mod tests {
-    use contracts::courses::{SectionFacts, SectionUpdated};
-    use testing::App;
+    use contracts::{
+        courses::{SectionFacts, SectionUpdated},
+        identity::{Contact, ContactChanged},
+    };
+    use testing::{App, json};
 
     use super::*;
     use crate::{
         delivery::{DeliveryState, Reason},
         reminder::ReminderState,
-        tests::{app_with_section, confirmed, deliveries, left, meeting, reminders, section, time},
+        tests::{
+            app_with_section, confirmed, contact, deliveries, go_to, left, meeting, reminders,
+            section, time,
+        },
     };
 
     const JOB: &str = SendReminders::NAME;
@@ -141,10 +147,6 @@ mod tests {
         app.run_job(JOB).await;
         app.run_job("notifications.send_due").await;
         app.settle().await;
-    }
-
-    fn go_to(app: &App, at: &str) {
-        app.advance_seconds(time(at).as_seconds() - app.now().as_seconds());
     }
 
     async fn told(app: &App) -> Vec<(DeliveryState, Option<Reason>)> {
@@ -254,6 +256,60 @@ mod tests {
         assert_eq!(told(&app).await, []);
         let (state, due_at, _) = reminders(&app, "ada").await[0].fate();
         assert_eq!((state, due_at), (ReminderState::Planned, Some(time("2026-03-15T22:00:00Z"))));
+    }
+
+    #[tokio::test]
+    async fn a_day_before_is_a_day_when_the_clocks_change_meanwhile_and_each_reads_their_own() {
+        // New York goes to summer time on March 8, Madrid on March 29; at six in the evening.
+        for (starts_at, due, new_york, madrid) in [
+            (
+                "2026-03-08T22:00:00Z",
+                "2026-03-07T22:00:00Z",
+                "Sunday, March 8, 18:00",
+                "Sunday, March 8, 23:00",
+            ),
+            (
+                "2026-03-29T22:00:00Z",
+                "2026-03-28T22:00:00Z",
+                "Sunday, March 29, 18:00",
+                "Monday, March 30, 00:00",
+            ),
+        ] {
+            let app = app_with_section().await;
+            let meetings = vec![meeting("m1", starts_at)];
+            let moved = SectionFacts { meetings, revision: 2, ..section() };
+            app.deliver(&SectionUpdated { section: moved }).await;
+            for (name, zone) in [("ada", "America/New_York"), ("bob", "Europe/Madrid")] {
+                let time_zone = zone.parse().unwrap();
+                let contact = Contact { time_zone, ..contact(name) };
+                app.deliver(&ContactChanged { contact }).await;
+                app.deliver(&confirmed(name, 1)).await;
+            }
+            app.settle().await;
+            go_to(&app, due);
+            app.advance_seconds(-1);
+            tick(&app).await;
+            assert_eq!(told(&app).await, []);
+            app.advance_seconds(1);
+            tick(&app).await;
+            let read = |name: &str| {
+                let to = format!("{name}@mail.example");
+                let mail = app.mail().into_iter().rfind(|it| it.to == to).unwrap();
+                mail.subject.strip_prefix("Reminder: Rust, ").unwrap().to_owned()
+            };
+            assert_eq!((&*read("ada"), &*read("bob")), (new_york, madrid));
+        }
+    }
+
+    #[tokio::test]
+    async fn who_does_not_want_them_in_their_list_has_them_by_mail_alone() {
+        let app = with_seats(&["ada"]).await;
+        let body = json!({ "kinds": [{ "kind": "reminder", "inbox": false }] });
+        app.user("ada").patch("/v1/users/me/notification-preferences", body, "0").await.ok();
+        go_to(&app, "2026-03-08T22:00:00Z");
+        tick(&app).await;
+        let list = app.user("ada").get("/v1/users/me/notifications").await.ok();
+        assert_eq!((list["items"].as_array().unwrap().len(), app.mail().len()), (1, 2));
     }
 
     #[tokio::test]

@@ -300,15 +300,19 @@ pub async fn unwanted(
 mod tests {
     use contracts::{
         courses::{SectionFacts, SectionUpdated},
-        identity::{CodePurpose, CodeRequested, ContactChanged, GetContact},
+        enrollments::Waitlisted,
+        identity::{CodePurpose, CodeRequested, ContactChanged, GetContact, PasswordChanged},
         notifications::DeliveryRequested,
     };
-    use testing::App;
+    use testing::{App, json};
 
     use super::*;
     use crate::{
         delivery::LEASE_SECONDS,
-        tests::{app, app_with_section, confirmed, contact, deliveries, left, meeting, section},
+        tests::{
+            app, app_with_section, confirmed, contact, deliveries, enrollment, go_to, left,
+            meeting, section, time,
+        },
     };
 
     /// Someone has a seat, and the message about it waits to be sent.
@@ -599,5 +603,87 @@ mod tests {
         assert_eq!(reminded(&app).await, (DeliveryState::Sent, None));
         let subject = "Reminder: Rust, Monday, March 9, 23:00";
         assert_eq!(app.mail().pop().unwrap().subject, subject);
+    }
+
+    /// Someone who lives in a zone and doesn't want to be woken.
+    async fn asleep(zone: &str) -> App {
+        let app = app_with_section().await;
+        let contact = Contact { time_zone: zone.parse().unwrap(), ..contact("ada") };
+        app.deliver(&ContactChanged { contact }).await;
+        let body = json!({ "quiet_hours": { "from": "22:00", "until": "07:00" } });
+        app.user("ada").patch("/v1/users/me/notification-preferences", body, "0").await.ok();
+        app
+    }
+
+    #[tokio::test]
+    async fn at_night_mail_waits_till_the_morning_also_when_the_clocks_change() {
+        // New York goes to summer time on March 8, Madrid on March 29.
+        for (zone, night, morning) in [
+            ("America/New_York", "2026-03-08T06:00:00Z", "2026-03-08T11:00:00Z"),
+            ("America/New_York", "2026-11-01T04:00:00Z", "2026-11-01T12:00:00Z"),
+            ("Europe/Madrid", "2026-03-28T23:00:00Z", "2026-03-29T05:00:00Z"),
+            ("Europe/Madrid", "2026-10-24T23:00:00Z", "2026-10-25T06:00:00Z"),
+        ] {
+            let app = asleep(zone).await;
+            go_to(&app, night);
+            app.deliver(&confirmed("ada", 1)).await;
+            app.settle().await;
+            let waiting = only(&app).await;
+            assert_eq!(
+                (waiting.state, waiting.reason, waiting.due_at),
+                (DeliveryState::Scheduled, Some(Reason::QuietHours), Some(time(morning)))
+            );
+            go_to(&app, morning);
+            app.advance_seconds(-1);
+            app.run_job("notifications.send_due").await;
+            app.deliver(&DeliveryRequested { delivery_id: waiting.id }).await;
+            assert!(app.mail().is_empty());
+            app.advance_seconds(1);
+            app.run_job("notifications.send_due").await;
+            assert_eq!(fate(&app).await, (DeliveryState::Sent, None));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_would_come_too_late_and_what_concerns_safety_does_not_wait() {
+        let app = asleep("Europe/Madrid").await;
+        go_to(&app, "2026-03-08T22:00:00Z");
+        let changed_at = app.now();
+        app.deliver(&PasswordChanged { contact: contact("ada"), changed_at }).await;
+        app.settle().await;
+        assert_eq!(app.mail().len(), 1);
+        // The meeting begins at eleven in the evening, before the night is over.
+        go_to(&app, "2026-03-09T21:00:00Z");
+        app.deliver(&left("ada", 1)).await;
+        app.settle().await;
+        assert_eq!(app.mail().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn what_has_been_overtaken_in_the_night_is_not_told_in_the_morning() {
+        let app = asleep("Europe/Madrid").await;
+        go_to(&app, "2026-03-03T01:00:00Z");
+        app.deliver(&confirmed("ada", 1)).await;
+        app.settle().await;
+        app.advance_minutes(1);
+        app.deliver(&left("ada", 2)).await;
+        app.settle().await;
+        go_to(&app, "2026-03-03T06:00:00Z");
+        app.run_job("notifications.send_due").await;
+        let subjects: Vec<_> = app.mail().into_iter().map(|it| it.subject).collect();
+        assert_eq!(subjects, ["You've left: Rust"]);
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_skipped_when_it_is_switched_off_meanwhile() {
+        let app = asleep("Europe/Madrid").await;
+        go_to(&app, "2026-03-03T01:00:00Z");
+        app.deliver(&Waitlisted { enrollment: enrollment("ada", 1), position: 1 }).await;
+        app.settle().await;
+        let body = json!({ "kinds": [{ "kind": "waitlisted", "mail": "off" }] });
+        app.user("ada").patch("/v1/users/me/notification-preferences", body, "1").await.ok();
+        go_to(&app, "2026-03-03T06:00:00Z");
+        app.run_job("notifications.send_due").await;
+        assert_eq!(fate(&app).await, (DeliveryState::Skipped, Some(Reason::SwitchedOff)));
     }
 }

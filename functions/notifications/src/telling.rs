@@ -89,7 +89,7 @@ pub async fn told_once_at(
         return Ok(Changes::new());
     }
     let item = news.is_listed().then(|| InboxItem::new(user_id, news.clone(), None, cx.now));
-    let changes = sent(&Delivery::new(user_id, news, host(cx), cx.now).to_address(cx, address));
+    let changes = sent(&Delivery::new(user_id, news, host(cx), cx.now).addressed(cx, address));
     Ok(match item {
         Some(item) => changes.create(&item),
         None => changes,
@@ -106,4 +106,64 @@ pub async fn owner_told(cx: &Context<System>, contact: &Contact, news: News) -> 
     let learned = contact::learned(cx, contact).await?;
     let told = told_once(cx, &contact.user_id, news, None).await?;
     cx.commit_part(learned.and(told)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use contracts::identity::{
+        AccountClosed, DataExported, DeviceAdded, FactorAdded, FactorKind, FactorRemoved,
+        IdentityLinked, RecoveryCodeUsed,
+    };
+    use testing::json;
+
+    use crate::tests::{app, contact};
+
+    #[tokio::test]
+    async fn whatever_concerns_the_safety_of_an_account_is_told_once_at_any_hour() {
+        let app = app();
+        let ada = app.user("ada");
+        let always = json!({ "quiet_hours": { "from": "00:00", "until": "23:59" } });
+        ada.patch("/v1/users/me/notification-preferences", always, "0").await.ok();
+        let (at, contact) = (app.now(), || contact("ada"));
+        let (kind, name) = (FactorKind::Totp, || "Phone".to_owned());
+        macro_rules! tell {
+            ($($event:expr),+ $(,)?) => {$(
+                app.deliver(&$event).await;
+                app.deliver_again().await;
+                app.deliver(&$event).await;
+            )+};
+        }
+        tell!(
+            DeviceAdded {
+                contact: contact(),
+                session_id: "d1".into(),
+                device: "Firefox on Linux".into(),
+                network: None,
+                signed_in_at: at,
+            },
+            FactorAdded { contact: contact(), kind, name: name(), added_at: at },
+            FactorRemoved { contact: contact(), kind, name: name(), removed_at: at },
+            RecoveryCodeUsed { contact: contact(), codes_left: 3, used_at: at },
+            IdentityLinked { contact: contact(), provider: "Google".into(), linked_at: at },
+            DataExported { contact: contact(), exported_at: at },
+            AccountClosed { contact: contact(), closed_at: at, erased_at: at.plus_minutes(43_200) },
+        );
+        app.settle().await;
+        let mut subjects: Vec<_> = app.mail().into_iter().map(|it| it.subject).collect();
+        subjects.sort();
+        assert_eq!(
+            subjects,
+            [
+                "A new sign-in to your account",
+                "A recovery code was used",
+                "Signing in takes one more step",
+                "Signing in takes one step less",
+                "You can sign in with Google",
+                "Your account is closed",
+                "Your data was exported",
+            ]
+        );
+        let list = ada.get("/v1/users/me/notifications").await.ok();
+        assert_eq!(list["items"].as_array().unwrap().len(), 7);
+    }
 }

@@ -73,6 +73,11 @@ async fn all<D: Document>(app: &App, query: Query) -> Vec<D> {
     found.into_iter().map(runtime::Stored::into_inner).collect()
 }
 
+/// Moves the clock on to a time.
+pub fn go_to(app: &App, at: &str) {
+    app.advance_seconds(time(at).as_seconds() - app.now().as_seconds());
+}
+
 /// A point in time.
 pub fn time(text: &str) -> Timestamp {
     text.parse().expect("a test's time is one")

@@ -82,6 +82,7 @@ fn factor_in_spanish(factor: FactorKind, name: &str) -> String {
     format!("{what} ({})", harmless(name))
 }
 
+#[expect(clippy::too_many_lines, reason = "a text for each kind of news, one after another")]
 fn english(news: &News, titles: Option<&Titles>, reader: Reader<'_>) -> Words {
     let (course, full) = names(titles, "your course");
     match news {
@@ -304,6 +305,7 @@ fn english(news: &News, titles: Option<&Titles>, reader: Reader<'_>) -> Words {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a text for each kind of news, one after another")]
 fn spanish(news: &News, titles: Option<&Titles>, reader: Reader<'_>) -> Words {
     let (course, full) = names(titles, "tu curso");
     match news {
