@@ -61,7 +61,7 @@ pub struct ListedFactor {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Factors {
     user_id: UserId,
-    factors: Vec<Factor>,
+    all: Vec<Factor>,
     /// The recovery codes that are left, sealed.
     recovery: Vec<String>,
     /// The wrong codes since the last right one. Whoever gets here knows the
@@ -105,7 +105,7 @@ impl Factors {
     pub async fn of<C>(cx: &Context<C>, user_id: &UserId) -> Result<Stored<Self>> {
         let none = || Self {
             user_id: user_id.clone(),
-            factors: Vec::new(),
+            all: Vec::new(),
             recovery: Vec::new(),
             wrong: 0,
             wait_until: Timestamp::UNIX_EPOCH,
@@ -122,14 +122,14 @@ impl Factors {
         secret: &Secret,
         now: Timestamp,
     ) -> Result<Begun> {
-        self.factors.retain(|it| it.is_verified || !it.is_overdue(now));
-        if self.factors.len() >= MOST {
+        self.all.retain(|it| it.is_verified || !it.is_overdue(now));
+        if self.all.len() >= MOST {
             return Err(TOO_MANY_FACTORS.into());
         }
         let mut shared = [0; totp::SECRET_LENGTH];
         random.fill(&mut shared);
         let (id, shared) = (random.id(), totp::written(&shared));
-        self.factors.push(Factor {
+        self.all.push(Factor {
             id: id.clone(),
             kind: FactorKind::Totp,
             name,
@@ -143,7 +143,7 @@ impl Factors {
 
     /// Whether a factor is there and counts already; an error if it isn't there.
     pub fn is_verified(&self, id: &str, now: Timestamp) -> Result<bool> {
-        let found = self.factors.iter().find(|it| it.id == id);
+        let found = self.all.iter().find(|it| it.id == id);
         let found = found.filter(|it| it.is_verified || !it.is_overdue(now));
         Ok(found.ok_or(FACTOR_NOT_FOUND)?.is_verified)
     }
@@ -162,7 +162,7 @@ impl Factors {
     /// Whether a code of a factor is right. Right or wrong, it's counted.
     pub fn show(&mut self, id: &str, code: &str, secret: &Secret, now: Timestamp) -> bool {
         let user_id = self.user_id.clone();
-        let factor = self.factors.iter_mut().find(|it| it.id == id);
+        let factor = self.all.iter_mut().find(|it| it.id == id);
         let right = factor.is_some_and(|it| it.take(&user_id, code, secret, now));
         self.count(right, now);
         right
@@ -193,8 +193,8 @@ impl Factors {
     /// A factor counts from now on. If it's the first one, there are recovery
     /// codes, told this one time.
     pub fn confirm(&mut self, id: &str, random: &dyn Random, secret: &Secret) -> Vec<String> {
-        let is_first = !self.factors.iter().any(|it| it.is_verified);
-        for factor in self.factors.iter_mut().filter(|it| it.id == id) {
+        let is_first = !self.all.iter().any(|it| it.is_verified);
+        for factor in self.all.iter_mut().filter(|it| it.id == id) {
             factor.is_verified = true;
         }
         if !is_first {
@@ -209,9 +209,9 @@ impl Factors {
     /// Removes a factor, and gives it back if it counted; with the last one the
     /// recovery codes go.
     pub fn remove(&mut self, id: &str) -> Result<Option<ListedFactor>> {
-        let place = self.factors.iter().position(|it| it.id == id).ok_or(FACTOR_NOT_FOUND)?;
-        let factor = self.factors.remove(place);
-        if !self.factors.iter().any(|it| it.is_verified) {
+        let place = self.all.iter().position(|it| it.id == id).ok_or(FACTOR_NOT_FOUND)?;
+        let factor = self.all.remove(place);
+        if !self.all.iter().any(|it| it.is_verified) {
             self.recovery.clear();
         }
         Ok(factor.is_verified.then(|| factor.listed()))
@@ -219,7 +219,7 @@ impl Factors {
 
     /// Those that count, as they are shown.
     pub fn listed(&self) -> Vec<ListedFactor> {
-        self.factors.iter().filter(|it| it.is_verified).map(Factor::listed).collect()
+        self.all.iter().filter(|it| it.is_verified).map(Factor::listed).collect()
     }
 
     fn seal(&self, code: &str, secret: &Secret) -> String {
@@ -270,7 +270,7 @@ mod tests {
     fn none() -> Factors {
         Factors {
             user_id: "ada".into(),
-            factors: Vec::new(),
+            all: Vec::new(),
             recovery: Vec::new(),
             wrong: 0,
             wait_until: NOW,

@@ -12,6 +12,8 @@
 
 mod account;
 mod add_factor;
+mod authorization;
+mod authorize;
 mod code;
 mod delete_user;
 mod device;
@@ -21,6 +23,7 @@ mod ending;
 mod erase;
 mod export_user;
 mod factor;
+mod finish_authorization;
 mod fresh;
 mod get_contact;
 mod get_jwks;
@@ -29,12 +32,14 @@ mod get_user;
 mod guesses;
 mod identity_link;
 mod import_users;
+mod linking;
 mod list_sessions;
 mod list_users;
 mod opening;
 pub mod password;
 mod pending;
 mod person;
+mod provider;
 mod redeem_code;
 mod refresh_session;
 mod register;
@@ -55,8 +60,8 @@ use contracts::{
     courses, enrollments,
     identity::{
         AccountClosed, CodeDeclined, CodeRequested, ContactChanged, DataExported, DeviceAdded,
-        EmailChangeRequested, EmailChanged, Erased, FactorAdded, FactorRemoved, PasswordChanged,
-        RecoveryCodeUsed, RegistrationRepeated,
+        EmailChangeRequested, EmailChanged, Erased, FactorAdded, FactorRemoved, IdentityLinked,
+        PasswordChanged, RecoveryCodeUsed, RegistrationRepeated,
     },
     notifications,
 };
@@ -86,6 +91,7 @@ pub fn domain() -> Domain {
         .event::<FactorAdded>()
         .event::<FactorRemoved>()
         .event::<RecoveryCodeUsed>()
+        .event::<IdentityLinked>()
         .event::<DataExported>()
         .event::<AccountClosed>()
         .event::<Erased>()
@@ -105,6 +111,8 @@ pub fn domain() -> Domain {
         .operation(refresh_session::run)
         .operation(list_sessions::run)
         .operation(end_session::run)
+        .operation(authorize::run)
+        .operation(finish_authorization::run)
         .operation(add_factor::run)
         .operation(verify_factor::run)
         .operation(remove_factor::run)

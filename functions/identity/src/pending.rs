@@ -3,7 +3,7 @@
 
 use runtime::{Secret, prelude::*, same_secret};
 
-use crate::{factor::ListedFactor, person::Person};
+use crate::{factor::ListedFactor, linking::Claim, person::Person};
 
 /// Signing in takes one more thing.
 pub const MFA_REQUIRED: Problem = Problem::new(
@@ -32,6 +32,9 @@ pub struct Pending {
     /// What the device holds, if it was used before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_token: Option<String>,
+    /// The account elsewhere that is linked once it's finished.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<Claim>,
     expires_at: Timestamp,
 }
 
@@ -46,12 +49,19 @@ impl Document for Pending {
 
 impl Pending {
     /// A person's, who has shown their password.
-    pub fn new(id: String, person: &Person, device_token: Option<String>, now: Timestamp) -> Self {
+    pub fn new(
+        id: String,
+        person: &Person,
+        device_token: Option<String>,
+        claim: Option<Claim>,
+        now: Timestamp,
+    ) -> Self {
         Self {
             id,
             user_id: person.id.clone(),
             generation: person.generation,
             device_token,
+            claim,
             expires_at: now.plus_minutes(WAITS_MINUTES),
         }
     }

@@ -9,6 +9,7 @@ use crate::{
     email::Email,
     factor,
     guesses::Counted,
+    linking::{Claim, INVALID_LINK_TOKEN},
     opening,
     password::{ClaimedPassword, Hashed},
     pending::{MFA_REQUIRED, Pending},
@@ -47,18 +48,22 @@ pub struct SignIn {
     /// The `device_token` that you got when you last signed in on this device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     device_token: Option<Line<1, 200>>,
+    /// The `link_token` that `prove-account` gave you: the account elsewhere is linked to yours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    link_token: Option<Line<1, 2000>>,
 }
 
 impl Endpoint for SignIn {
     const OPERATION: &'static str = "identity.sign_in";
     const ROUTE: Route = Route::create("/v1/sessions");
-    const PROBLEMS: &'static [Problem] = &[WRONG_CREDENTIALS, MFA_REQUIRED];
+    const PROBLEMS: &'static [Problem] = &[WRONG_CREDENTIALS, MFA_REQUIRED, INVALID_LINK_TOKEN];
     const IDEMPOTENCY: Idempotency = Idempotency::Off;
     const RATE: Rate = Rate::Strict;
     type Response = SignedIn;
 }
 
 pub async fn run(cx: Context<Anyone>, request: SignIn) -> Result<SignedIn> {
+    let claim = request.link_token.as_ref().map(|it| Claim::read(&cx, it)).transpose()?;
     let account = Account::with(&cx, &request.email).await?;
     let user_id = account.as_ref().map_or(NOBODY, |it| it.person.id.as_str());
     let devices = Devices::of(&cx, user_id).await?;
@@ -83,9 +88,12 @@ pub async fn run(cx: Context<Anyone>, request: SignIn) -> Result<SignedIn> {
     }
     if factor::is_needed(&person) {
         let device_token = device_token.map(str::to_owned);
-        let pending = Pending::new(cx.random().id(), &person, device_token, cx.now);
+        let pending = Pending::new(cx.random().id(), &person, device_token, claim, cx.now);
         cx.commit(changes.create(&pending)).await?;
         return Err(pending.refusal(&person.factors, cx.secret()).into());
+    }
+    if let Some(claim) = claim {
+        changes = changes.and(claim.link(&cx, &person).await?);
     }
     let (opened, signed_in) = opening::open(&cx, &person, devices, device_token).await?;
     cx.answer(guesses.right(changes.and(opened)), signed_in).await

@@ -31,7 +31,7 @@ pub fn read(text: &str) -> Option<Vec<u8>> {
     let numbers: Option<Vec<usize>> = text.bytes().map(number).collect();
     let bits: Vec<u8> = numbers?
         .into_iter()
-        .flat_map(|it| (0..5).rev().map(move |bit| (it >> bit & 1) as u8))
+        .flat_map(|it| (0..5).rev().map(move |bit| u8::from((it >> bit) & 1 == 1)))
         .collect();
     let byte = |bits: &[u8]| bits.iter().fold(0_u8, |sum, bit| sum << 1 | bit);
     Some(bits.chunks_exact(8).map(byte).collect())

@@ -191,6 +191,9 @@ async fn finish_signing_in(
     let devices = Devices::of(cx, person.id.as_str()).await?;
     let device_token = pending.device_token.as_deref();
     let (opened, signed_in) = opening::open(cx, &person, devices, device_token).await?;
+    if let Some(claim) = &pending.claim {
+        changes = changes.and(claim.link(cx, &person).await?);
+    }
     let changes = changes.and(opened).save(&factors).delete(&pending);
     let verified =
         FactorVerified { session: Some(signed_in), ..FactorVerified::of(Outcome::SignedIn) };
