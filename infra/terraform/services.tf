@@ -33,6 +33,8 @@ locals {
       },
       !contains(local.needs.files, it.domain) ? {} : { AULA_FILES_BUCKET = google_storage_bucket.files.name },
       it.domain != "identity" || var.admin_email == null ? {} : { AULA_ADMIN_EMAIL = var.admin_email },
+      # API Gateway passes a request through one of Google's front ends, which writes down whom it heard.
+      it.domain != "identity" ? {} : { AULA_PROXIES = "1" },
       !var.identity_platform ? {} : { AULA_IDENTITY_PLATFORM = var.project_id },
     )
   }

@@ -62,6 +62,9 @@ pub struct Environment {
     pub peers: Peers,
     /// `AULA_ADMIN_EMAIL`: who registers with this address is an admin.
     pub admin_email: Option<String>,
+    /// `AULA_PROXIES`: how many proxies stand between API Gateway and this, each of
+    /// which writes down whom it heard behind the client's address.
+    pub proxies: usize,
     /// `AULA_IDENTITY_PROVIDERS`: with whose accounts people may sign in, as a
     /// JSON array of [`IdentityProvider`].
     pub identity_providers: Vec<IdentityProvider>,
@@ -156,6 +159,9 @@ impl Environment {
                 .parsed("AULA_PEERS", "name=https://…, separated by commas", Peers::parse)
                 .unwrap_or_default(),
             admin_email: reading.text("AULA_ADMIN_EMAIL"),
+            proxies: reading
+                .parsed("AULA_PROXIES", "a number", |it| it.parse().ok())
+                .unwrap_or_default(),
             identity_providers: reading
                 .parsed("AULA_IDENTITY_PROVIDERS", "a JSON array of identity providers", |it| {
                     IdentityProvider::read_all(it).ok()

@@ -1,14 +1,17 @@
 //! A domain on Google's engines: its ports, and what serves it.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use async_trait::async_trait;
 use axum::{
     Router,
-    extract::{Request, State},
+    extract::{ConnectInfo, Request, State},
     http::{HeaderName, HeaderValue, StatusCode, header},
     middleware::{from_fn_with_state, map_request},
     routing::get,
@@ -136,8 +139,10 @@ impl Platform {
             scheduler: Arc::new(scheduler.or_anyone(open)),
             spans: self.spans.clone(),
         };
+        let proxies = environment.proxies;
         let public = runtime::router(&self.host, &self.front)
-            .layer(map_request(async |request| without_googles_token(request)));
+            .layer(map_request(async |request| without_googles_token(request)))
+            .layer(map_request(move |request| std::future::ready(with_client(request, proxies))));
         let api = public.merge(runtime::internal_router(&self.host, &self.front, domains));
         let api = runtime::with_front(api, &self.front);
         let api = match &self.spans {
@@ -226,6 +231,18 @@ fn health(draining: Arc<AtomicBool>) -> Router {
         .route("/health/live", get(async || StatusCode::OK))
         .route("/health/ready", get(ready))
         .with_state(draining)
+}
+
+/// The address that a request came from, in place of the proxy's that passed it
+/// on: so many proxies in front have written down whom they heard, each behind
+/// those before. What stands further in front its sender may have made up.
+fn with_client(mut request: Request, proxies: usize) -> Request {
+    let header = request.headers().get("x-forwarded-for").and_then(|it| it.to_str().ok());
+    let heard = header.and_then(|it| it.rsplit(',').nth(proxies).or(it.split(',').next()));
+    if let Some(client) = heard.and_then(|it| it.trim().parse::<IpAddr>().ok()) {
+        request.extensions_mut().insert(ConnectInfo(SocketAddr::from((client, 0))));
+    }
+    request
 }
 
 /// Takes Google's token out of a request for a public operation: whoever calls a
