@@ -3,7 +3,7 @@
 //! Whoever reads a section isn't kept waiting because enrollments doesn't
 //! answer: they get the last counts, and are told of when those are.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use contracts::{
     courses::SectionId,
@@ -12,6 +12,9 @@ use contracts::{
 use runtime::prelude::*;
 
 use crate::section::Section;
+
+/// How long whoever reads a section waits for its seats to be counted.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How full a section was when it was counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +49,7 @@ pub async fn count<'a, C>(
     // Of a section that nobody has enrolled in, enrollments may know nothing.
     let none = Count { counted_at: Some(cx.now), ..Count::default() };
     let mut counts: HashMap<_, _> = section_ids.iter().map(|id| (id.clone(), none)).collect();
-    let answer = cx.call(GetSeats { section_ids }).await?;
+    let answer = cx.call_within(PATIENCE, GetSeats { section_ids }).await?;
     let seats = answer.sections.into_iter();
     counts.extend(seats.map(|seats| (seats.section_id.clone(), Count::of(&seats, cx.now))));
     Ok(counts)

@@ -1,66 +1,30 @@
 //! Asking another domain: its function is another service, and knows us by an
 //! ID token.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use async_trait::async_trait;
-use contracts::{Language, Method, Timestamp};
+use contracts::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use runtime::{
-    Bytes, Client, Clock, Outgoing, Random, Refusal, Reply, Trace, problems::UNAVAILABLE,
+    Bytes, Client, Clock, Outgoing, Random, Trace,
+    calling::{Patient, Sent, Way},
+    deadline,
 };
 
 use crate::{Http, Peers, identity::Metadata};
-
-/// How long an answer may take, all tries together: the caller's own deadline
-/// is three times that.
-const DEADLINE: Duration = Duration::from_secs(10);
-
-/// How long one try may take.
-const TRY_WITHIN: Duration = Duration::from_secs(4);
-
-/// How often it's tried.
-const TRIES: u32 = 3;
-
-/// The first pause and the longest, in milliseconds.
-const PAUSES: (u64, u64) = (50, 1_000);
-
-/// After so many failures in a row a service is left alone for so many milliseconds.
-const BREAKS: (u32, i64) = (5, 5_000);
 
 /// What stays as it is in a segment of a path.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// The way to the other domains' services.
-pub struct ServiceClient {
+pub struct ServiceClient(Patient<Services>);
+
+struct Services {
     peers: Peers,
     http: Arc<Http>,
     metadata: Arc<Metadata>,
-    clock: Arc<dyn Clock>,
-    random: Arc<dyn Random>,
-    breakers: Mutex<HashMap<String, Breaker>>,
-}
-
-/// What is known of a service that fails.
-#[derive(Clone, Copy, Default)]
-struct Breaker {
-    failures: u32,
-    /// When it was last tried though it fails.
-    tried_at: Option<Timestamp>,
-}
-
-/// What came of one try.
-enum Tried {
-    Answered(u16, Bytes),
-    /// It certainly wasn't begun.
-    NotBegun(String),
-    /// It may have been.
-    Unknown(String),
 }
 
 impl ServiceClient {
@@ -72,62 +36,39 @@ impl ServiceClient {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Self {
-        Self { peers, http, metadata, clock, random, breakers: Mutex::default() }
+        Self(Patient::new(Services { peers, http, metadata }, clock, random))
+    }
+}
+
+#[async_trait]
+impl Client for ServiceClient {
+    async fn send(&self, request: Outgoing, trace: &Trace) -> anyhow::Result<(u16, Bytes)> {
+        self.0.send(request, trace).await
+    }
+}
+
+#[async_trait]
+impl Way for Services {
+    fn peer(&self, operation: &'static str) -> anyhow::Result<String> {
+        let base = self.peers.of(operation);
+        base.with_context(|| format!("AULA_PEERS doesn't say where {operation} is"))
     }
 
-    async fn send_to(
+    async fn send_once(
         &self,
         base: &str,
         request: &Outgoing,
         trace: &Trace,
-    ) -> anyhow::Result<(u16, Bytes)> {
+        within: Duration,
+    ) -> Sent {
         let url = url(base, request);
-        let is_safe = request.route.method == Method::Get;
-        let mut failure = "it isn't asked for a while".to_owned();
-        for attempt in 1..=TRIES {
-            if attempt > 1 {
-                self.clock.sleep(self.pause(attempt)).await;
-            }
-            if !self.may_try(base) {
-                break;
-            }
-            match self.try_once(base, &url, request, trace).await {
-                Tried::Answered(status @ (502..=504), body) => {
-                    self.note(base, false);
-                    // Without a problem of ours it wasn't the function that said so.
-                    if !is_safe || attempt == TRIES {
-                        return Ok((status, body));
-                    }
-                    failure = format!("it answered {status}");
-                }
-                Tried::Answered(status, body) => {
-                    self.note(base, true);
-                    return Ok((status, body));
-                }
-                Tried::NotBegun(error) => {
-                    self.note(base, false);
-                    failure = error;
-                }
-                Tried::Unknown(error) => {
-                    self.note(base, false);
-                    failure = error;
-                    if !is_safe {
-                        break;
-                    }
-                }
-            }
-        }
-        anyhow::bail!("{failure}")
-    }
-
-    async fn try_once(&self, base: &str, url: &str, request: &Outgoing, trace: &Trace) -> Tried {
         let token = match self.metadata.id_token(origin(base)).await {
             Ok(token) => token,
-            Err(error) => return Tried::NotBegun(format!("{error:#}")),
+            Err(error) => return Sent::NotBegun(format!("{error:#}")),
         };
-        let client = match self.http.client(url) {
+        let client = match self.http.client(&url) {
             Ok(client) => client,
-            Err(error) => return Tried::NotBegun(format!("{error:#}")),
+            Err(error) => return Sent::NotBegun(format!("{error:#}")),
         };
         let method = match request.route.method {
             Method::Get => http::Method::GET,
@@ -138,8 +79,9 @@ impl ServiceClient {
         // Cloud Run looks at the second header and takes its signature away; the
         // first one reaches the function as it is, which checks it too.
         let mut sent = client
-            .request(method, url)
-            .timeout(TRY_WITHIN)
+            .request(method, &url)
+            .timeout(within)
+            .header(deadline::HEADER, within.as_millis().to_string())
             .bearer_auth(&token)
             .header("x-serverless-authorization", format!("Bearer {token}"))
             .header("traceparent", trace.traceparent());
@@ -154,69 +96,15 @@ impl ServiceClient {
             Ok(response) => {
                 let status = response.status().as_u16();
                 match response.bytes().await {
-                    Ok(body) => Tried::Answered(status, body),
-                    Err(error) => Tried::Unknown(format!("{:#}", told(error))),
+                    Ok(body) => Sent::Answered(status, body),
+                    Err(error) => Sent::Unknown(format!("{:#}", told(error))),
                 }
             }
             Err(error) if error.is_connect() || error.is_builder() => {
-                Tried::NotBegun(format!("{:#}", told(error)))
+                Sent::NotBegun(format!("{:#}", told(error)))
             }
-            Err(error) => Tried::Unknown(format!("{:#}", told(error))),
+            Err(error) => Sent::Unknown(format!("{:#}", told(error))),
         }
-    }
-
-    /// Whether a service is to be asked: one that fails is, now and then.
-    fn may_try(&self, base: &str) -> bool {
-        let (most, millis) = BREAKS;
-        let now = self.clock.now();
-        let mut breakers = self.breakers.lock().expect("no holder panics");
-        let Some(breaker) = breakers.get_mut(base).filter(|it| it.failures >= most) else {
-            return true;
-        };
-        let is_over = |then: Timestamp| now.as_millis() >= then.as_millis().saturating_add(millis);
-        let may = breaker.tried_at.is_none_or(is_over);
-        if may {
-            breaker.tried_at = Some(now);
-        }
-        may
-    }
-
-    fn note(&self, base: &str, well: bool) {
-        let mut breakers = self.breakers.lock().expect("no holder panics");
-        if well {
-            breakers.remove(base);
-        } else {
-            let breaker = breakers.entry(base.to_owned()).or_default();
-            breaker.failures = breaker.failures.saturating_add(1);
-            breaker.tried_at = Some(self.clock.now());
-        }
-    }
-
-    /// A random while that grows with each try.
-    fn pause(&self, attempt: u32) -> Duration {
-        let (first, longest) = PAUSES;
-        let most = first.saturating_mul(1 << attempt.min(10)).min(longest);
-        let mut bytes = [0; 4];
-        self.random.fill(&mut bytes);
-        Duration::from_millis(u64::from(u32::from_le_bytes(bytes)) % most)
-    }
-}
-
-#[async_trait]
-impl Client for ServiceClient {
-    async fn send(&self, request: Outgoing, trace: &Trace) -> anyhow::Result<(u16, Bytes)> {
-        let operation = request.operation;
-        let base = self.peers.of(operation);
-        let base = base.with_context(|| format!("AULA_PEERS doesn't say where {operation} is"))?;
-        let sent = tokio::time::timeout(DEADLINE, self.send_to(&base, &request, trace)).await;
-        let error = match sent {
-            Ok(Ok(answer)) => return Ok(answer),
-            Ok(Err(error)) => format!("{error:#}"),
-            Err(_elapsed) => format!("it took more than {} s", DEADLINE.as_secs()),
-        };
-        tracing::warn!(operation, error, "another domain doesn't answer");
-        let reply = Reply::refused(Refusal::of(UNAVAILABLE), Language::En, trace);
-        Ok((reply.status, reply.body))
     }
 }
 

@@ -200,6 +200,15 @@ impl<C> Context<C> {
         &*self.run.ports.files
     }
 
+    /// Asks another domain, and waits for it no longer than this.
+    pub async fn call_within<E: Endpoint>(
+        &self,
+        time: Duration,
+        request: E,
+    ) -> Result<E::Response> {
+        crate::deadline::within(time, self.call(request)).await
+    }
+
     /// What takes mail.
     pub fn mail(&self) -> &dyn Mail {
         &*self.run.ports.mail

@@ -3,7 +3,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -29,6 +32,7 @@ pub struct Served {
     /// What it may touch.
     pub ports: Arc<Ports>,
     last_failure: Mutex<Option<Failure>>,
+    failures_in_a_row: AtomicU32,
 }
 
 /// A fault of ours that a function ran into.
@@ -51,8 +55,13 @@ impl Host {
         for (domain, ports) in domains {
             for function in domain.functions {
                 if target.is_none_or(|target| function.id == target) {
-                    let (ports, last_failure) = (ports.clone(), Mutex::default());
-                    let served = Served { domain: domain.name, ports, last_failure, function };
+                    let served = Served {
+                        domain: domain.name,
+                        ports: ports.clone(),
+                        last_failure: Mutex::default(),
+                        failures_in_a_row: AtomicU32::new(0),
+                        function,
+                    };
                     functions.insert(served.function.id.clone(), served);
                 }
             }
@@ -124,15 +133,28 @@ impl Host {
 impl Served {
     /// The last fault of ours, if it was within the last while.
     pub fn recent_failure(&self, now: Timestamp, within: Duration) -> Option<Failure> {
-        let failure = self.last_failure.lock().expect("no holder panics").clone()?;
+        let failure = self.last_failure()?;
         let seconds = i64::try_from(within.as_secs()).unwrap_or(i64::MAX);
         (failure.at.plus_seconds(seconds) > now).then_some(failure)
+    }
+
+    /// The last fault of ours, whenever it was.
+    pub fn last_failure(&self) -> Option<Failure> {
+        self.last_failure.lock().expect("no holder panics").clone()
+    }
+
+    /// How often in a row it has run into a fault of ours.
+    pub fn failures_in_a_row(&self) -> u32 {
+        self.failures_in_a_row.load(Ordering::Relaxed)
     }
 
     fn note<T>(&self, result: &Result<T>) {
         if let Err(Error::Internal(error)) = result {
             let failure = Failure { at: self.ports.clock.now(), message: format!("{error:#}") };
             *self.last_failure.lock().expect("no holder panics") = Some(failure);
+            self.failures_in_a_row.fetch_add(1, Ordering::Relaxed);
+        } else if self.failures_in_a_row() > 0 {
+            self.failures_in_a_row.store(0, Ordering::Relaxed);
         }
     }
 }

@@ -6,9 +6,11 @@
 
 mod batch;
 mod caller;
+pub mod calling;
 mod client;
 pub mod conformance;
 mod context;
+pub mod deadline;
 mod decode;
 mod domain;
 mod error;

@@ -28,6 +28,7 @@ use futures_util::FutureExt;
 use crate::{
     Host, Incoming, Ports, Refusal, Reply, Sender, Trace, Trigger,
     caller::Origin,
+    deadline,
     limits::{Allowance, Limits},
     problems::{
         DEADLINE_EXCEEDED, INTERNAL, INVALID_REQUEST, METHOD_NOT_ALLOWED, NO_SUCH_PATH, NOT_JSON,
@@ -396,8 +397,11 @@ async fn pass_within(trace: Trace, mut request: Request, next: Next) -> Response
         preflight()
     } else {
         request.extensions_mut().insert(trace.clone());
+        // Whoever sends it for somebody else says how long they still wait.
+        let said = request.headers().get(deadline::HEADER).and_then(|it| it.to_str().ok());
+        let patience = deadline::read(said).map_or(DEADLINE, |said| said.min(DEADLINE));
         let run = std::panic::AssertUnwindSafe(next.run(request)).catch_unwind();
-        match tokio::time::timeout(DEADLINE, run).await {
+        match tokio::time::timeout(patience, deadline::within(patience, run)).await {
             Ok(Ok(response)) => response,
             Ok(Err(_panic)) => {
                 tracing::error!(path = uri.path(), "a function panicked");
