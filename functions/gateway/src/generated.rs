@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use runtime::{Domain, Trigger, openapi};
 use serde_json::Value;
 
-use crate::domains;
+use crate::{documented, domains};
 
 /// What the platform is called in its documents.
 pub(crate) const TITLE: &str = "Aula";
@@ -24,7 +24,7 @@ pub fn generated() -> Vec<File> {
     let domains = domains();
     let json = |path, document: &Value| File { path, content: pretty(document) };
     vec![
-        json("openapi/platform.json", &openapi::document(TITLE, &domains)),
+        json("openapi/platform.json", &openapi::document(TITLE, &documented())),
         json("openapi/events.json", &openapi::events(TITLE, &domains)),
         json("openapi/gateway.json", &openapi::gateway(TITLE, &domains)),
         json("infra/terraform/manifest.json", &openapi::manifest(&domains)),

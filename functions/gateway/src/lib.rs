@@ -14,6 +14,7 @@ mod import;
 pub mod log;
 mod operator;
 mod pages;
+mod platform;
 mod serve;
 
 use runtime::Domain;
@@ -23,4 +24,9 @@ pub use generated::{File, generated};
 /// Every domain of the platform.
 pub fn domains() -> Vec<Domain> {
     vec![identity::domain(), courses::domain(), enrollments::domain(), notifications::domain()]
+}
+
+/// Every domain, and what the gateway itself answers.
+fn documented() -> Vec<Domain> {
+    domains().into_iter().chain([platform::domain()]).collect()
 }

@@ -14,7 +14,11 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-use crate::{command::Options, domains, log, pages};
+use crate::{
+    command::Options,
+    domains, log, pages,
+    platform::{self, local::Surveyor},
+};
 
 /// What the pages know of the server.
 #[derive(Clone)]
@@ -39,7 +43,14 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         let limits = (!options.no_rate_limits).then(|| Arc::new(Limits::default()));
         let front = platform.front(limits);
         let local = Local { platform: platform.clone(), ports: front.ports.clone() };
-        let router = runtime::router(platform.host(), &front).merge(pages::router(&local));
+        let surveyor = Surveyor {
+            platform: platform.clone(),
+            clock: front.ports.clock.clone(),
+            public_url: front.ports.settings.public_url.clone(),
+        };
+        let router = runtime::router(platform.host(), &front)
+            .merge(platform::router(&front, Arc::new(surveyor)))
+            .merge(pages::router(&local));
         // A file may be larger than any request, and take longer.
         let router = runtime::with_front(router, &front).merge(platform.files_router());
         tell(options, address);

@@ -19,6 +19,7 @@ mod scheduler;
 mod service;
 mod settings;
 mod standin;
+mod survey;
 mod wire;
 
 use std::{
@@ -32,7 +33,7 @@ use anyhow::Context as _;
 use axum::{Json, Router, routing::get};
 use clap::Args;
 use embedded::{Inbox, SystemClock, SystemRandom, store::Database};
-use runtime::{Clock, Random, token::Verifier};
+use runtime::{Clock, Domain, Random, token::Verifier};
 use serde_json::{Value, json};
 use tokio::{
     net::TcpListener,
@@ -53,7 +54,13 @@ use self::{
     settings::Settings,
     standin::Callers,
 };
-use crate::{command, domains, generated::TITLE, log, pages, serve};
+use crate::{
+    command, domains,
+    generated::TITLE,
+    log, pages,
+    platform::{self, survey::ServiceKind},
+    serve,
+};
 
 /// How the cloud on one machine is set up.
 #[derive(Clone, Debug, Args)]
@@ -174,9 +181,10 @@ impl Cloud {
             let mut command = Command::new(programs.of_domain(&service.place.domain));
             command.env_clear().envs(settings.environment(service, manifest, &services));
             fleet.keep(service.clone(), command)?;
-            tasks.spawn(service.clone().watch());
+            tasks.spawn(service.clone().watch(clock.clone()));
         }
         let keys = Arc::new(Jwks(services[settings::JWKS].clone()));
+        let of_platform = of_platform(&public_url, keys.clone(), &domains, &services, &emulators)?;
         let front = Front {
             routes: Routes::of(runtime::openapi::gateway(TITLE, &domains), manifest)?,
             verifier: Verifier::new(keys, &public_url),
@@ -192,9 +200,41 @@ impl Cloud {
         let router = Router::new()
             .route("/local/functions", get(async move || Json(told(&processes))))
             .merge(pages::inbox_router(inbox, &public_url))
+            .route_service("/v1/health", of_platform.clone())
+            .route_service("/v1/services", of_platform)
             .merge(front.router());
         Ok(Self { router, services: running, emulators, fleet, project, tasks })
     }
+}
+
+/// What the platform tells of itself, which no function of it does.
+fn of_platform(
+    public_url: &str,
+    keys: Arc<Jwks>,
+    domains: &[Domain],
+    services: &Services,
+    emulators: &Emulators,
+) -> anyhow::Result<Router> {
+    let settings = runtime::Settings { public_url: public_url.to_owned(), admin_email: None };
+    let options = embedded::Options { keyring: Some(keys), ..embedded::Options::new(settings) };
+    // It has no functions: it's here for the ports, of which tokens are checked with one.
+    let none = embedded::Platform::start(options, Vec::new())?;
+    let front = none.front(None);
+    let functions = domains.iter().flat_map(|domain| &domain.functions);
+    let surveyor = survey::Surveyor {
+        _own: none,
+        services: services.clone(),
+        functions: functions
+            .map(|it| {
+                (runtime::openapi::service_name(&it.id), (it.id.clone(), ServiceKind::of(it)))
+            })
+            .collect(),
+        emulators: vec![
+            ("firestore", emulators.firestore.clone()),
+            ("pubsub", emulators.pubsub.clone()),
+        ],
+    };
+    Ok(runtime::with_front(platform::router(&front, Arc::new(surveyor)), &front))
 }
 
 /// The services that are to be, each with an address.

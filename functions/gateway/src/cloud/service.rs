@@ -7,7 +7,9 @@ use std::{
 };
 
 use axum::body::Body;
+use contracts::Timestamp;
 use http::Request;
+use runtime::Clock;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::{layout::Place, wire::Wire};
@@ -23,7 +25,7 @@ pub(super) struct Service {
     pub place: Place,
     pub address: SocketAddr,
     pub wire: Wire,
-    health: Mutex<Health>,
+    known: Mutex<Known>,
     /// The process that runs now.
     pub process: Mutex<Option<u32>>,
 }
@@ -32,6 +34,16 @@ pub(super) struct Service {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Health {
     failures: u32,
+}
+
+/// What is known of a service.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    pub health: Health,
+    /// When it was asked last.
+    pub checked_at: Option<Timestamp>,
+    /// What it answered when it wasn't well, and when that was last.
+    pub last_error: Option<(Timestamp, String)>,
 }
 
 impl Health {
@@ -44,6 +56,11 @@ impl Health {
     #[must_use]
     pub const fn after(self, well: bool) -> Self {
         Self { failures: if well { 0 } else { self.failures.saturating_add(1) } }
+    }
+
+    /// How often in a row it has failed.
+    pub const fn failures(self) -> u32 {
+        self.failures
     }
 
     /// Whether it gets requests.
@@ -59,7 +76,11 @@ impl Service {
             place,
             address,
             wire: Wire::to(address),
-            health: Mutex::new(Health::UNKNOWN),
+            known: Mutex::new(Known {
+                health: Health::UNKNOWN,
+                checked_at: None,
+                last_error: None,
+            }),
             process: Mutex::default(),
         }
     }
@@ -71,21 +92,31 @@ impl Service {
 
     /// Whether it gets requests.
     pub fn is_well(&self) -> bool {
-        self.health.lock().expect("no holder panics").is_well()
+        self.known.lock().expect("no holder panics").health.is_well()
+    }
+
+    /// What is known of it.
+    pub fn known(&self) -> Known {
+        self.known.lock().expect("no holder panics").clone()
     }
 
     /// Asks it again and again whether it's well.
-    pub async fn watch(self: Arc<Self>) {
+    pub async fn watch(self: Arc<Self>, clock: Arc<dyn Clock>) {
         let mut ticks = interval(ASKED_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let well = self.says_it_is_well().await;
+            let said = self.says_it_is_well().await;
+            let now = clock.now();
             let (before, after) = {
-                let mut health = self.health.lock().expect("no holder panics");
-                let before = *health;
-                *health = before.after(well);
-                (before, *health)
+                let mut known = self.known.lock().expect("no holder panics");
+                let before = known.health;
+                known.health = before.after(said.is_ok());
+                known.checked_at = Some(now);
+                if let Err(error) = said {
+                    known.last_error = Some((now, error));
+                }
+                (before, known.health)
             };
             match (before.is_well(), after.is_well()) {
                 (true, false) => tracing::warn!(service = self.place.name, "isn't well"),
@@ -99,10 +130,15 @@ impl Service {
         }
     }
 
-    async fn says_it_is_well(&self) -> bool {
+    async fn says_it_is_well(&self) -> Result<(), String> {
         let request = Request::get("/health/live").body(Body::empty()).expect("it's a request");
         let asked = self.wire.send(request, Duration::ZERO);
-        matches!(timeout(SAYS_WITHIN, asked).await, Ok(Ok(answer)) if answer.status().is_success())
+        match timeout(SAYS_WITHIN, asked).await {
+            Ok(Ok(answer)) if answer.status().is_success() => Ok(()),
+            Ok(Ok(answer)) => Err(format!("it answered {}", answer.status())),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_elapsed) => Err(format!("no answer within {} s", SAYS_WITHIN.as_secs())),
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use axum::{
 use utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED;
 
 use super::{kept, of_type};
-use crate::{domains, generated::TITLE};
+use crate::{documented, generated::TITLE};
 
 pub(super) fn router() -> Router {
     Router::new()
@@ -35,7 +35,7 @@ pub(super) fn router() -> Router {
 /// The API's document, made when it's first asked for.
 fn document() -> Bytes {
     static DOCUMENT: OnceLock<Bytes> = OnceLock::new();
-    let make = || runtime::openapi::document(TITLE, &domains()).to_string().into();
+    let make = || runtime::openapi::document(TITLE, &documented()).to_string().into();
     DOCUMENT.get_or_init(make).clone()
 }
 

@@ -13,7 +13,7 @@ use contracts::Problem;
 use runtime::Trigger;
 
 use super::{PLAIN_POLICY, page};
-use crate::domains;
+use crate::documented;
 
 pub(super) fn router() -> Router {
     Router::new()
@@ -21,7 +21,7 @@ pub(super) fn router() -> Router {
 }
 
 fn meaning(reason: &str) -> Response {
-    let domains = domains();
+    let domains = documented();
     let operations =
         domains.iter().flat_map(|domain| &domain.functions).filter_map(|function| match &function
             .trigger

@@ -43,6 +43,16 @@ fn a_function_that_does_not_answer_is_taken_out_and_comes_back() {
     let courses = cloud.process("courses").id.expect("it runs");
     crate::cloud::signal("-STOP", courses);
     until("courses to be taken out", || (!cloud.process("courses").is_well).then_some(()));
+    let root = cloud.admin();
+    let service = || {
+        let services = cloud.get("/v1/services", &root.token).ok();
+        let services = services["items"].as_array().expect("services").clone();
+        services.into_iter().find(|it| it["function"] == "courses.list").expect("it's there")
+    };
+    let out = service();
+    assert_eq!((&out["state"], &out["discoverable"]), (&json!("down"), &json!(false)));
+    assert!(out["failures_in_a_row"].as_u64() >= Some(3) && out["last_error"].is_object(), "{out}");
+    assert_eq!(cloud.get("/v1/health", "").ok()["state"], "failing");
     let refused = cloud.get("/v1/courses", "");
     refused.is(503, "unavailable");
     assert_eq!(refused.header("retry-after"), "1");
@@ -50,4 +60,6 @@ fn a_function_that_does_not_answer_is_taken_out_and_comes_back() {
     crate::cloud::signal("-CONT", courses);
     until("courses to be back", || cloud.process("courses").is_well.then_some(()));
     cloud.get("/v1/courses", "").ok();
+    assert_eq!(service()["state"], "ok");
+    cloud.get("/v1/services", "").is(401, "unauthenticated");
 }
