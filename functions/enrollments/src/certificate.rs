@@ -202,6 +202,23 @@ pub struct CertificateView {
     pub etag: String,
 }
 
+/// The facts of a certificate, for tests.
+#[cfg(test)]
+pub fn tests_facts(course_title: &str) -> CertificateFacts {
+    let at = |text: &str| text.parse().expect("a time");
+    CertificateFacts {
+        id: "c0ffee".into(),
+        state: CertificateState::Valid,
+        holder_initials: "A. L.".to_owned(),
+        course_id: "c1".into(),
+        course_title: course_title.to_owned(),
+        completed_at: at("2026-11-22T10:00:00Z"),
+        issued_at: at("2026-11-22T10:00:01Z"),
+        revoked_at: None,
+        url: "https://aula.example/v1/certificates/c0ffee/page".to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,15 +16,20 @@ mod cancel;
 mod cancelling;
 mod certificate;
 mod course;
+mod dates;
 mod enroll;
 mod enroll_batch;
 mod enrollment;
 mod get;
 mod get_batch;
 mod get_certificate;
+mod get_certificate_page;
+mod get_certificate_pdf;
+mod get_personal_data;
 mod get_seats;
 mod hall;
 mod joining;
+mod kept;
 mod lapse_offers;
 mod learn_course;
 mod learn_section;
@@ -40,6 +45,8 @@ mod on_courses_section_updated;
 mod on_courses_updated;
 mod on_enrollments_batch_advanced;
 mod on_enrollments_completed;
+mod on_identity_erased;
+mod paper;
 mod progress;
 mod promote;
 mod promoting;
@@ -102,8 +109,11 @@ pub fn domain() -> Domain {
         .operation(list_batch_rows::run)
         .operation(record_progress::run)
         .operation(get_certificate::run)
+        .operation(get_certificate_page::run)
+        .operation(get_certificate_pdf::run)
         .operation(revoke_certificate::run)
         .operation(get_seats::run)
+        .operation(get_personal_data::run)
         .operation(learn_section::run)
         .operation(learn_course::run)
         .operation(limit_seats::run)
@@ -115,6 +125,7 @@ pub fn domain() -> Domain {
         .subscriber(on_courses_deleted::run)
         .subscriber(on_enrollments_completed::run)
         .subscriber(on_enrollments_batch_advanced::run)
+        .subscriber(on_identity_erased::run)
         .job(promote::run)
         .job(lapse_offers::run)
         .job(work_batches::run)
