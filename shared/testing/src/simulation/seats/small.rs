@@ -133,8 +133,9 @@ impl Small {
 impl Prepared {
     /// The world, in which all acts are about to happen.
     pub fn open(&self) -> World {
-        // Events go to the last process, which is theirs alone.
-        let events = usize::from(self.small.acts.contains(&Act::CancelSection));
+        // Events and jobs go to the last process, which is theirs alone.
+        let is_theirs = |act: &Act| matches!(act, Act::CancelSection | Act::Lapse);
+        let events = usize::from(self.small.acts.iter().any(is_theirs));
         let instances = if self.small.one_process { 1 } else { self.small.acts.len() + events };
         let ledger = self.ledger.copied();
         let world = self.small.empty(&self.cast, &ledger, instances, 2);
