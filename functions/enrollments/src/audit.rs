@@ -1,11 +1,20 @@
 //! The audit: what must be true of seats and queues, checked on what is stored.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use contracts::enrollments::EnrollmentState;
+use contracts::enrollments::{EnrollmentId, EnrollmentState};
 use runtime::{Document, Record};
 
-use crate::{block::SeatBlock, course::Course, enrollment::Enrollment, seats::Seats};
+use crate::{
+    achievement::Achievement,
+    batch::{Batch, Part},
+    block::SeatBlock,
+    certificate::Certificate,
+    course::Course,
+    enrollment::Enrollment,
+    progress::Progress,
+    seats::Seats,
+};
 
 /// Everything that is wrong with the stored seats, queues and keys.
 ///
@@ -43,6 +52,74 @@ pub fn violations(records: &dyn Fn(&str) -> Vec<Record>) -> Vec<String> {
     }
     for (section_id, members) in sections {
         found.push(format!("section {section_id}: {} enrollments and no seats", members.len()));
+    }
+    found.extend(of_completion(records, &enrollments));
+    found.extend(of_batches(records));
+    found
+}
+
+/// What is wrong with what was done, certified and achieved.
+fn of_completion(records: &dyn Fn(&str) -> Vec<Record>, enrollments: &[Enrollment]) -> Vec<String> {
+    let mut found = Vec::new();
+    let by_id: BTreeMap<_, _> = enrollments.iter().map(|it| (it.id.clone(), it)).collect();
+    let completed = |id: &EnrollmentId| by_id.get(id).is_some_and(|it| it.state == EnrollmentState::Completed);
+    for progress in read::<Progress>(records, &mut found) {
+        if !by_id.contains_key(&progress.id) {
+            found.push(format!("progress {} of an enrollment that isn't", progress.id));
+        }
+    }
+    let mut counted = BTreeSet::new();
+    for achievement in read::<Achievement>(records, &mut found) {
+        for id in &achievement.enrollment_ids {
+            let is_its = by_id.get(id).is_some_and(|it| {
+                it.user_id == achievement.user_id && it.course_id == achievement.course_id
+            });
+            if !is_its || !completed(id) {
+                found.push(format!(
+                    "achievement {} counts {id}, which isn't one",
+                    achievement.key()
+                ));
+            }
+            counted.insert(id.clone());
+        }
+    }
+    let mut revoked = BTreeSet::new();
+    for certificate in read::<Certificate>(records, &mut found) {
+        if !completed(&certificate.enrollment_id) {
+            found.push(format!("certificate {} of nothing that was completed", certificate.id));
+        }
+        if certificate.id != Certificate::id_of(&certificate.enrollment_id) {
+            found.push(format!("certificate {} isn't under its enrollment's key", certificate.id));
+        }
+        if certificate.revoked.is_some() {
+            revoked.insert(certificate.enrollment_id);
+        }
+    }
+    for id in enrollments.iter().map(|it| &it.id).filter(|id| completed(id)) {
+        if counted.contains(id) == revoked.contains(id) {
+            let counts = if counted.contains(id) { "and counts" } else { "and counts no more" };
+            let is = if revoked.contains(id) { "is revoked" } else { "isn't revoked" };
+            found.push(format!("enrollment {id} was completed, {is} {counts}"));
+        }
+    }
+    found
+}
+
+/// What is wrong with batches: each finished row has its outcome, and no other.
+fn of_batches(records: &dyn Fn(&str) -> Vec<Record>) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut worked: BTreeMap<_, usize> = BTreeMap::new();
+    for part in read::<Part>(records, &mut found) {
+        *worked.entry(part.batch_id.clone()).or_default() += part.rows.len();
+        if !part.rows.is_empty() && part.rows.len() != part.user_ids.len() {
+            found.push(format!("batch part {} has rows without an outcome", part.key()));
+        }
+    }
+    for batch in read::<Batch>(records, &mut found) {
+        let (rows, done) = (worked.remove(&batch.id).unwrap_or_default(), batch.view().rows_done);
+        if rows != done as usize {
+            found.push(format!("batch {}: {rows} rows worked on, {done} counted", batch.id));
+        }
     }
     found
 }
@@ -85,22 +162,44 @@ fn violations_of(seats: &Seats, members: &[&Enrollment]) -> Vec<String> {
     let mut found = Vec::new();
     let id = &seats.section_id;
     let count = |state| members.iter().filter(|member| member.state == state).count();
-    let (confirmed, waiting) =
-        (count(EnrollmentState::Confirmed), count(EnrollmentState::Waitlisted));
+    let confirmed = members.iter().filter(|member| member.has_seat()).count();
+    let waiting = count(EnrollmentState::Waitlisted);
     if confirmed != seats.taken as usize {
         found.push(format!("section {id}: {confirmed} confirmed, {} seats counted", seats.taken));
     }
     if waiting != seats.waiting as usize {
         found.push(format!("section {id}: {waiting} waitlisted, {} counted", seats.waiting));
     }
-    if seats.rules.capacity.is_some_and(|capacity| seats.taken > capacity) {
-        found
-            .push(format!("section {id}: oversold, {} of {:?}", seats.taken, seats.rules.capacity));
+    let held = seats.taken + seats.reserved();
+    if seats.rules.capacity.is_some_and(|capacity| held > capacity) {
+        found.push(format!("section {id}: oversold, {held} of {:?}", seats.rules.capacity));
+    }
+    let offered = count(EnrollmentState::Offered);
+    if offered < seats.reserved() as usize {
+        let kept = seats.reserved();
+        found.push(format!("section {id}: {offered} offered seats, {kept} kept"));
+    }
+    let offers: BTreeMap<_, u32> =
+        members.iter().filter_map(|it| it.offer_expires_at).fold(BTreeMap::new(), |mut all, it| {
+            *all.entry(it).or_default() += 1;
+            all
+        });
+    if let Some((until, kept)) =
+        seats.kept().find(|(until, kept)| offers.get(until).copied() != Some(*kept))
+    {
+        found.push(format!("section {id}: {kept} seats are kept until {until}, and not offered"));
+    }
+    if members
+        .iter()
+        .any(|it| (it.state == EnrollmentState::Offered) != it.offer_expires_at.is_some())
+    {
+        found.push(format!("section {id}: an offer without a deadline, or the other way round"));
     }
     if seats.promotable() > 0 {
         found.push(format!("section {id}: {} wait beside a free seat", seats.promotable()));
     }
-    if seats.rules.cancelled && members.iter().any(|member| member.is_active()) {
+    let stays = |member: &&Enrollment| member.state == EnrollmentState::Completed;
+    if seats.rules.cancelled && members.iter().any(|it| it.is_active() && !stays(it)) {
         found.push(format!("section {id}: cancelled, and not everyone was taken off"));
     }
     let mut numbers: Vec<_> = members.iter().map(|member| member.number).collect();
@@ -178,6 +277,15 @@ mod tests {
         assert!(
             audit(&seats, std::slice::from_ref(&bob)).join("\n").contains("beside a free seat")
         );
+
+        let mut offering = Seats::of(&SectionFacts { offer_hours: Some(1), ..facts(Some(1)) });
+        let (mut cid, mut dan) = (member(&mut offering, "cid"), member(&mut offering, "dan"));
+        cid.leave(&mut offering, NOW);
+        dan.take(offering.promote(NOW), NOW);
+        assert_eq!(audit(&offering, &[cid.clone(), dan.clone()]), Vec::<String>::new());
+        dan.take(Place::Queue { position: 1 }, NOW);
+        let told = audit(&offering, &[cid, dan]).join("\n");
+        assert!(told.contains("0 offered seats, 1 kept"), "{told}");
 
         let forged = Enrollment { id: "x".into(), ..ada };
         assert!(audit(&seats, &[forged, bob]).join("\n").contains("key of its section"));

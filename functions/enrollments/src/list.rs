@@ -53,12 +53,14 @@ const LOOKED_AT_MOST: usize = 500;
 pub async fn run(cx: Context<User>, request: ListEnrollments) -> Result<Page<EnrollmentView>> {
     let whose = whose(&cx, &request).await?;
     let (query, served_by_index) = query(&request, whose.as_ref());
+    // An offer that has lapsed is over, though nobody has cleared it away yet.
+    let is_so = |it: &Enrollment| request.state.is_none_or(|state| it.state_at(cx.now) == state);
     let kept = |it: &Enrollment| {
-        served_by_index
-            || (whose.as_ref().is_none_or(|user_id| it.user_id == *user_id)
-                && request.section_id.as_ref().is_none_or(|id| it.section_id == *id)
-                && request.course_id.as_ref().is_none_or(|id| it.course_id == *id)
-                && request.state.is_none_or(|state| it.state == state))
+        is_so(it)
+            && (served_by_index
+                || (whose.as_ref().is_none_or(|user_id| it.user_id == *user_id)
+                    && request.section_id.as_ref().is_none_or(|id| it.section_id == *id)
+                    && request.course_id.as_ref().is_none_or(|id| it.course_id == *id)))
     };
 
     let size = request.page_size.get() as usize;
@@ -113,26 +115,23 @@ async fn whose(cx: &Context<User>, request: &ListEnrollments) -> Result<Option<U
 /// The query that serves a request best, and whether it serves it alone.
 fn query(request: &ListEnrollments, whose: Option<&UserId>) -> (Query, bool) {
     let ListEnrollments { section_id, course_id, state, .. } = request;
-    match (whose, section_id, course_id, state) {
-        (None, Some(section_id), None, Some(state)) => {
-            (Enrollment::in_state(section_id, *state), true)
+    let newest = || Query::descending::<Enrollment>("enrolled_at");
+    let in_state = |query: Query| match state {
+        Some(state) => query.equals("state", state),
+        None => query,
+    };
+    match (whose, section_id, course_id) {
+        (None, Some(section_id), course_id) => {
+            let joined = Query::ascending::<Enrollment>("number").equals("section_id", section_id);
+            (in_state(joined), course_id.is_none())
         }
-        (None, Some(section_id), _, _) => {
-            let query = Query::ascending::<Enrollment>("number").equals("section_id", section_id);
-            (query, course_id.is_none() && state.is_none())
-        }
-        (None, None, Some(course_id), _) => {
-            let query = Query::descending::<Enrollment>("enrolled_at");
-            (query.equals("course_id", course_id), state.is_none())
-        }
-        (Some(user_id), ..) => {
-            let query = Query::descending::<Enrollment>("enrolled_at").equals("user_id", user_id);
-            (query, section_id.is_none() && course_id.is_none() && state.is_none())
+        (None, None, Some(course_id)) => (in_state(newest().equals("course_id", course_id)), true),
+        (Some(user_id), section_id, course_id) => {
+            let own = in_state(newest().equals("user_id", user_id));
+            (own, section_id.is_none() && course_id.is_none())
         }
         // Nobody may list everyone's everywhere: `whose` is the caller then.
-        (None, None, None, _) => {
-            (Query::descending::<Enrollment>("enrolled_at").equals("user_id", ""), false)
-        }
+        (None, None, None) => (newest().equals("user_id", ""), false),
     }
 }
 
@@ -170,6 +169,36 @@ mod tests {
         assert_eq!(users(&root.get("/v1/enrollments?user_id=cid").await.ok()), ["cid"]);
         assert_eq!(users(&root.get("/v1/enrollments").await.ok()), Vec::<&str>::new());
         app.instructor("igor").get("/v1/enrollments?user_id=ada&course_id=c1").await.is(FORBIDDEN);
+    }
+
+    #[tokio::test]
+    async fn every_filter_works_with_every_other() {
+        let app = app(section(Some(1)), course());
+        for name in ["ada", "bob"] {
+            enroll(&app, name).await.ok();
+        }
+        let ines = app.instructor("ines");
+        let cases = [
+            ("course_id=c1", &["bob", "ada"] as &[_]),
+            ("course_id=c1&state=waitlisted", &["bob"]),
+            ("course_id=c1&section_id=s1&state=confirmed", &["ada"]),
+            ("course_id=c1&section_id=s2", &[]),
+            ("section_id=s1&user_id=ada", &["ada"]),
+            ("course_id=c1&user_id=ada&state=waitlisted", &[]),
+            ("course_id=c1&user_id=bob&state=waitlisted", &["bob"]),
+            ("section_id=s1&state=offered", &[]),
+        ];
+        for (filter, expected) in cases {
+            let page = ines.get(&format!("/v1/enrollments?{filter}")).await.ok();
+            let mut found = users(&page);
+            found.sort_by_key(|name| *name != "bob");
+            assert_eq!(found, expected, "{filter}");
+        }
+        let ada = app.user("ada");
+        assert_eq!(users(&ada.get("/v1/enrollments?state=confirmed").await.ok()), ["ada"]);
+        assert_eq!(users(&ada.get("/v1/enrollments?state=cancelled").await.ok()), [""; 0]);
+        ada.get("/v1/enrollments?company_id=x").await.blames("company_id", "unknown-field");
+        ada.get("/v1/enrollments?state=maybe").await.blames("state", "unknown-value");
     }
 
     #[tokio::test]

@@ -130,6 +130,11 @@ impl Seats {
         self.offers.iter().map(|kept| kept.seats).sum()
     }
 
+    /// Until when seats are kept, and how many.
+    pub fn kept(&self) -> impl Iterator<Item = (Timestamp, u32)> + '_ {
+        self.offers.iter().map(|kept| (kept.until, kept.seats))
+    }
+
     /// How many seats nobody else may have now: those taken, and those kept.
     pub fn held(&self, now: Timestamp) -> u32 {
         let kept = self.offers.iter().filter(|kept| kept.until > now).map(|kept| kept.seats);
@@ -411,7 +416,57 @@ mod tests {
         assert_eq!(seats.free(), Some(2));
     }
 
+    #[test]
+    fn a_lapsed_offer_is_worth_nothing_even_to_who_has_an_earlier_clock() {
+        let offering = SectionFacts { offer_hours: Some(1), ..facts(Some(1)) };
+        let mut seats = Seats::of(&offering);
+        seats.join(NOW).unwrap();
+        seats.join(NOW).unwrap();
+        seats.leave_seat(NOW);
+        let Place::Offer { until } = seats.promote(NOW) else { panic!("it's offered") };
+        let mut accepted = seats.clone();
+        assert_eq!(accepted.accept(until, NOW.plus_minutes(59)), Ok(Place::Seat));
+        assert_eq!(seats.clone().accept(until, until).unwrap_err().problem, OFFER_LAPSED);
+        // Somebody whose clock is ahead got the seat; now it's gone for everybody.
+        assert_eq!(seats.join(until), Ok(Place::Seat));
+        assert_eq!(seats.accept(until, NOW).unwrap_err().problem, OFFER_LAPSED);
+        assert_eq!((seats.taken, seats.reserved()), (1, 0));
+    }
+
     proptest! {
+        /// The same where seats are offered, accepted, declined and let lapse.
+        #[test]
+        fn offered_seats_are_never_oversold(
+            capacity in 0_u32..4,
+            steps in proptest::collection::vec((0_u8..6, 0_i64..40), 0..60),
+        ) {
+            let offering = SectionFacts { offer_hours: Some(1), ..facts(Some(capacity)) };
+            let (mut seats, mut now) = (Seats::of(&offering), NOW);
+            let mut offers: Vec<Timestamp> = Vec::new();
+            for (step, minutes) in steps {
+                now = now.plus_minutes(minutes);
+                match step {
+                    0 | 1 => { let _place = seats.join(now); }
+                    2 if seats.taken > 0 => seats.leave_seat(now),
+                    3 if seats.waiting > 0 => seats.leave_queue(now),
+                    4 if !offers.is_empty() => {
+                        let until = offers.remove(0);
+                        prop_assert_eq!(seats.accept(until, now).is_ok(), until > now);
+                    }
+                    5 if !offers.is_empty() => seats.leave_offer(offers.remove(0), now),
+                    _ => seats.lapse(now),
+                }
+                while seats.promotable() > 0 {
+                    if let Place::Offer { until } = seats.promote(now) {
+                        offers.push(until);
+                    }
+                }
+                prop_assert!(seats.taken + seats.reserved() <= capacity);
+                prop_assert!(seats.held(now) <= seats.taken + seats.reserved());
+                prop_assert!(seats.waiting == 0 || seats.free() == Some(0));
+            }
+        }
+
         /// Whatever people do in whatever order: never more seats than there
         /// are, and nobody waits beside a free seat once all are promoted.
         #[test]

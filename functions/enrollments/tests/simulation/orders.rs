@@ -146,8 +146,9 @@ fn two_things_at_once_where_seats_are_offered() {
         Capacity(0),
         CancelSection,
     ];
-    // Two jobs at once, in one process, take thousands of orders.
-    let pairs: Vec<_> = pairs(&acts).filter(|acts| *acts != [Lapse, Lapse]).collect();
+    // Jobs and events are all in one process, which takes thousands of orders.
+    let is_small = |acts: &[Act; 2]| acts[0] != Lapse || ![Lapse, CancelSection].contains(&acts[1]);
+    let pairs: Vec<_> = pairs(&acts).filter(is_small).collect();
     let alone = pairs.iter().map(|acts| offered(&["ada", "bob"], acts));
     let queued = pairs.iter().map(|acts| offered(&["ada", "bob", "cid"], acts));
     try_every_order("two at once, with offers", alone.chain(queued));
