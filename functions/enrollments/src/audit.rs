@@ -62,7 +62,8 @@ pub fn violations(records: &dyn Fn(&str) -> Vec<Record>) -> Vec<String> {
 fn of_completion(records: &dyn Fn(&str) -> Vec<Record>, enrollments: &[Enrollment]) -> Vec<String> {
     let mut found = Vec::new();
     let by_id: BTreeMap<_, _> = enrollments.iter().map(|it| (it.id.clone(), it)).collect();
-    let completed = |id: &EnrollmentId| by_id.get(id).is_some_and(|it| it.state == EnrollmentState::Completed);
+    let completed =
+        |id: &EnrollmentId| by_id.get(id).is_some_and(|it| it.state == EnrollmentState::Completed);
     for progress in read::<Progress>(records, &mut found) {
         if !by_id.contains_key(&progress.id) {
             found.push(format!("progress {} of an enrollment that isn't", progress.id));

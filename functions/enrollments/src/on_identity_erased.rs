@@ -9,8 +9,8 @@ use contracts::identity::Erased;
 use runtime::prelude::*;
 
 use crate::{
-    certificate::Certificate, enrollment::Enrollment, kept, learning::known, progress::Progress,
-    promoting,
+    certificate::Certificate, enrollment::Enrollment, hall::Want, kept, learning::known,
+    progress::Progress, promoting,
 };
 
 pub async fn run(cx: Context<System>, event: Erased) -> Result<()> {
@@ -35,10 +35,10 @@ pub async fn run(cx: Context<System>, event: Erased) -> Result<()> {
 async fn erase(cx: &Context<System>, mut enrollment: Stored<Enrollment>) -> Result<()> {
     let mut changes = Changes::new();
     if enrollment.is_active() {
-        let mut seats = known(cx, &enrollment.section_id).await?.seats;
+        let mut seats = known(cx, &enrollment.section_id, Want::Leaving).await?.seats;
         enrollment.leave(&mut seats, cx.now);
         let promoted = promoting::first(cx, &mut seats, Some(&enrollment)).await?;
-        changes = changes.save(&seats).and(promoted);
+        changes = changes.and(seats.changes()).and(promoted);
     }
     if let Some(progress) = cx.get::<Progress>(enrollment.id.as_str()).await? {
         changes = changes.delete(&progress);

@@ -30,7 +30,6 @@ mod tests {
     use jsonwebtoken::{Algorithm, DecodingKey, Validation};
     use testing::json;
 
-    use super::*;
     use crate::tests::app;
 
     const PATH: &str = "/internal/identity/sign-statement";

@@ -215,7 +215,7 @@ fn of_platform(
     services: &Services,
     emulators: &Emulators,
 ) -> anyhow::Result<Router> {
-    let settings = runtime::Settings { public_url: public_url.to_owned(), admin_email: None };
+    let settings = runtime::Settings { public_url: public_url.to_owned(), ..Default::default() };
     let options = embedded::Options { keyring: Some(keys), ..embedded::Options::new(settings) };
     // It has no functions: it's here for the ports, of which tokens are checked with one.
     let none = embedded::Platform::start(options, Vec::new())?;

@@ -171,7 +171,7 @@ mod tests {
         let settings = Settings {
             public_url: "http://localhost:8080".to_owned(),
             admin_email: None,
-            identity_providers: Vec::new(),
+            ..Settings::default()
         };
         Platform::start(embedded::Options::new(settings), crate::domains()).expect("a platform")
     }
