@@ -4,6 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, ensure};
+#[cfg(feature = "tools")]
 use google_cloud_auth::credentials::{self, AccessTokenCredentials};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -13,6 +14,7 @@ use crate::{Http, identity::Metadata};
 const GOOGLE: &str = "https://pubsub.googleapis.com";
 
 /// The rights to publish, to pull, and to do nothing else.
+#[cfg(feature = "tools")]
 const SCOPE: &str = "https://www.googleapis.com/auth/pubsub";
 
 /// Pub/Sub, or its emulator.
@@ -29,6 +31,7 @@ enum Bearer {
     /// The service account of a container.
     Container(Arc<Metadata>),
     /// Who is signed in on this machine.
+    #[cfg(feature = "tools")]
     Operator(Box<AccessTokenCredentials>),
 }
 
@@ -47,6 +50,7 @@ impl Rest {
     }
 
     /// Google's, asked by who is signed in on this machine.
+    #[cfg(feature = "tools")]
     pub fn of_operator() -> anyhow::Result<Self> {
         let credentials = credentials::Builder::default().with_scopes([SCOPE]);
         let credentials = credentials
@@ -89,6 +93,7 @@ impl Rest {
         Ok(match &self.bearer {
             Bearer::Anybody => None,
             Bearer::Container(metadata) => Some(metadata.access_token().await?),
+            #[cfg(feature = "tools")]
             Bearer::Operator(credentials) => {
                 let token = credentials.access_token().await;
                 Some(token.context("an access token for who is signed in")?.token)

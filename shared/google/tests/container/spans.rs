@@ -124,9 +124,9 @@ async fn an_event_its_commit_and_what_it_tells_are_one_trace() {
         ("ce-source", "letters"),
         ("ce-time", "2026-03-02T12:00:00.000Z"),
     ];
-    let sent = json!({ "id": "a", "act": "Answer", "text": "Ada Lovelace" }).to_string();
+    let letter = json!({ "id": "a", "act": "Answer", "text": "Ada Lovelace" }).to_string();
     let path = "/events/letters.on_letters_sent";
-    assert_eq!(container.send("POST", path, &headers, &sent).await.status, 204);
+    assert_eq!(container.send("POST", path, &headers, &letter).await.status, 204);
 
     // It was sent before the answer, so nobody has to wait for it now.
     let event = collector.named("letters.on_letters_sent");
