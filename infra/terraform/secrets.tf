@@ -2,16 +2,22 @@
 
 locals {
   # What each secret is called where it is kept, by the setting that carries it.
-  secrets = {
-    AULA_SECRET   = "platform-secret"
-    AULA_SMTP_URL = "mail-server"
-  }
+  secrets = merge(
+    {
+      AULA_SECRET   = "platform-secret"
+      AULA_SMTP_URL = "mail-server"
+    },
+    local.mail_providers,
+  )
+
+  # A service can't start before each of its secrets has a version: this one is only there when it's asked for.
+  mail_providers = var.mail_providers ? { AULA_MAIL_PROVIDERS = "mail-providers" } : {}
 
   secrets_of = {
     for domain in local.domains : domain => merge(
       # Every domain seals keys of repeated requests and page tokens with the platform's secret.
       { AULA_SECRET = local.secrets.AULA_SECRET },
-      contains(local.needs.mail, domain) ? { AULA_SMTP_URL = local.secrets.AULA_SMTP_URL } : {},
+      contains(local.needs.mail, domain) ? merge({ AULA_SMTP_URL = local.secrets.AULA_SMTP_URL }, local.mail_providers) : {},
     )
   }
 

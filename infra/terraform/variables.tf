@@ -117,6 +117,13 @@ variable "admin_email" {
   }
 }
 
+variable "mail_providers" {
+  description = "Whether mail providers tell what became of mail. Then the secret mail-providers must have a version: name:secret, separated by commas."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "firestore_location" {
   description = "Where the documents are: the region, or a multi-region such as eur3 or nam5. It can't be changed later. Nothing: the region."
   type        = string

@@ -3,6 +3,8 @@
 use contracts::identity::{Contact, GetContact, USER_NOT_FOUND};
 use runtime::prelude::*;
 
+use crate::erasure::is_erased;
+
 /// How to write to a person, as it is kept here.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -19,6 +21,8 @@ impl Document for KnownContact {
 pub async fn learned(cx: &Context<System>, told: &Contact) -> Result<Changes> {
     let known = cx.get::<KnownContact>(told.user_id.as_str()).await?;
     Ok(match known {
+        // What is told of somebody late isn't kept once they are erased.
+        None if is_erased(cx, &told.user_id).await? => Changes::new(),
         None => Changes::new().create(&KnownContact(told.clone())),
         Some(mut known) if known.0.revision < told.revision => {
             known.0 = told.clone();
@@ -33,6 +37,9 @@ pub async fn learned(cx: &Context<System>, told: &Contact) -> Result<Changes> {
 pub async fn of(cx: &Context<System>, user_id: &UserId) -> Result<Option<Contact>> {
     if let Some(known) = cx.get::<KnownContact>(user_id.as_str()).await? {
         return Ok(Some(known.into_inner().0));
+    }
+    if is_erased(cx, user_id).await? {
+        return Ok(None);
     }
     let contact = match cx.call(GetContact { user_id: user_id.clone() }).await {
         Ok(contact) => contact,

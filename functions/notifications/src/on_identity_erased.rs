@@ -58,7 +58,7 @@ async fn drop_one<D: Document>(cx: &Context<System>, user_id: &UserId) -> Result
 mod tests {
     use contracts::{
         enrollments::CertificateRevoked,
-        identity::{ContactChanged, EmailChangeRequested},
+        identity::{ContactChanged, EmailChangeRequested, PasswordChanged},
     };
     use testing::{App, json};
 
@@ -123,6 +123,9 @@ mod tests {
             reason: "Erased.".into(),
         };
         app.deliver(&revoked).await;
+        app.deliver(&ContactChanged { contact: contact("ada") }).await;
+        let changed_at = app.now();
+        app.deliver(&PasswordChanged { contact: contact("ada"), changed_at }).await;
         app.settle().await;
         assert_eq!(kept(&app, "ada").await, 0);
     }

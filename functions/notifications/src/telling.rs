@@ -7,6 +7,7 @@ use contracts::{identity::Contact, notifications::DeliveryRequested};
 use crate::{
     contact,
     delivery::{self, Delivery, Reason},
+    erasure::is_erased,
     inbox_item::InboxItem,
     news::{News, Rank},
     preferences,
@@ -103,6 +104,9 @@ async fn is_told(cx: &Context<System>, user_id: &UserId, news: &News) -> Result<
 /// Follows what identity tells of an account: its owner is told, where they are
 /// to be written to by then.
 pub async fn owner_told(cx: &Context<System>, contact: &Contact, news: News) -> Result<()> {
+    if is_erased(cx, &contact.user_id).await? {
+        return Ok(());
+    }
     let learned = contact::learned(cx, contact).await?;
     let told = told_once(cx, &contact.user_id, news, None).await?;
     cx.commit_part(learned.and(told)).await

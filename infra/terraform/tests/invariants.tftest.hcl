@@ -76,7 +76,7 @@ run "one_service_a_function" {
   assert {
     condition = alltrue([
       for it in google_cloud_run_v2_service.service : length([
-        for env in it.template[0].containers[0].env : env if contains(["AULA_SECRET", "AULA_SMTP_URL"], env.name) && env.value != null
+        for env in it.template[0].containers[0].env : env if contains(["AULA_SECRET", "AULA_SMTP_URL", "AULA_MAIL_PROVIDERS"], env.name) && env.value != null
       ]) == 0
     ])
     error_message = "A secret stands in a service's settings instead of being referred to."
