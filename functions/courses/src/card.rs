@@ -155,6 +155,7 @@ impl ShownCard {
     fn of(course: &Course) -> Self {
         let card = CourseCard {
             id: course.id.clone(),
+            code: course.code.clone(),
             title: course.title.clone(),
             summary: course.summary.clone(),
             language: course.language.clone(),
@@ -190,6 +191,8 @@ impl JsonSchema for ShownCard {
 pub struct CourseCard {
     /// The course's id.
     id: CourseId,
+    /// What it was known by where it was imported from; null: it was made here.
+    code: Option<String>,
     /// What it's called.
     title: String,
     /// What it's about, in a sentence or two; empty until it's written.

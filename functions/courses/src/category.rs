@@ -111,6 +111,15 @@ impl Tree {
         self.entries.contains_key(&**id)
     }
 
+    /// The category that people call so, below another or below none.
+    pub fn named(&self, name: &str, parent: Option<&Slug>) -> Option<Slug> {
+        let name = folded(name);
+        let mut categories = self.entries.values().filter_map(|it| it.category.as_ref());
+        let found =
+            categories.find(|it| it.parent_id.as_ref() == parent && folded(&it.name) == name);
+        Some(found?.id.clone())
+    }
+
     /// Whether no more fits in.
     pub fn is_full(&self) -> bool {
         self.entries.len() >= MOST as usize

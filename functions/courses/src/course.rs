@@ -54,6 +54,9 @@ impl Level {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Course {
     pub id: CourseId,
+    /// What it was known by where it was imported from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
     pub title: String,
     pub summary: String,
     pub description: String,
@@ -101,6 +104,7 @@ impl Course {
     pub fn blank(id: CourseId, creator: UserId, now: Timestamp) -> Self {
         Self {
             id,
+            code: None,
             title: String::new(),
             summary: String::new(),
             description: String::new(),
@@ -259,6 +263,7 @@ impl Course {
         }
         ShownCourse {
             id: self.id,
+            code: self.code,
             title: self.title,
             summary: self.summary,
             description_html: markdown::to_html(&self.description),
@@ -291,6 +296,8 @@ fn distinct<T: Clone + Eq + std::hash::Hash>(things: Vec<T>) -> Vec<T> {
 pub struct ShownCourse {
     /// The course's id.
     pub id: CourseId,
+    /// What it was known by where it was imported from; null: it was made here.
+    pub code: Option<String>,
     /// What it's called.
     pub title: String,
     /// What it's about, in a sentence or two; empty until it's written.

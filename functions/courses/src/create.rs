@@ -124,7 +124,7 @@ mod tests {
         assert_eq!(
             course,
             json!({
-                "id": id, "title": "Rust", "summary": "", "description": "",
+                "id": id, "code": null, "title": "Rust", "summary": "", "description": "",
                 "description_html": "", "language": null,
                 "category": null, "level": null, "tags": [], "outline": [], "prerequisites": [],
                 "instructors": ["ines"], "state": "draft", "created_at": app.now(),

@@ -32,6 +32,7 @@ mod get_section;
 mod get_section_facts;
 mod get_taxonomy;
 mod ids;
+mod import;
 mod instructors;
 mod list;
 mod list_sections;
@@ -74,6 +75,7 @@ pub fn domain() -> Domain {
         .collection::<section::Section>()
         .collection::<entry::Entry>()
         .collection::<turn::Turn>()
+        .collection::<import::Imported>()
         .event::<CourseCreated>()
         .event::<CoursePublished>()
         .event::<CourseUpdated>()
@@ -111,6 +113,7 @@ pub fn domain() -> Domain {
         .operation(update_section::run)
         .operation(cancel_section::run)
         .operation(get_section_facts::run)
+        .operation(import::run)
         .operation(get_personal_data::run)
         .subscriber(on_identity_erased::run)
         .job(refresh_cards::run)

@@ -2,6 +2,7 @@
 //! comma-separated values. Each row has an outcome, and a file may be imported
 //! again: what is there already stays as it is.
 
+mod courses;
 mod users;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +18,14 @@ use crate::command::Options;
 /// What can be imported.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Import {
+    /// Courses, in Moodle's columns or with `shortname`, `fullname`, `summary`, `description`, `language`,
+    /// `level`, `category` or `category_path`, `tags`, `instructors`, `visible`, `startdate`, `enddate`,
+    /// `time_zone` and `capacity`. Each is known by its `shortname`.
+    Courses {
+        /// The file; its first line names the columns.
+        #[arg(value_name = "FILE.csv")]
+        file: PathBuf,
+    },
     /// People, in Moodle's columns or with `email`, `name`, `password` or `password_hash`, `locale`,
     /// `time_zone` and `roles`.
     Users {
@@ -38,6 +47,7 @@ pub(crate) fn run(options: &Options, import: &Import) -> anyhow::Result<bool> {
         let platform = crate::serve::open(&options, options.listen)
             .context("the platform can't take anything in now")?;
         let report = match import {
+            Import::Courses { file } => courses::import(&platform, file).await,
             Import::Users { file } => users::import(&platform, file).await,
         };
         platform.shutdown().await?;

@@ -171,6 +171,80 @@ impl Endpoint for GetSectionFacts {
     type Response = SectionAndCourse;
 }
 
+/// Take in a course that was kept elsewhere, between domains.
+///
+/// Its code tells whether it's here already: then it becomes what is said, and
+/// what isn't said stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ImportCourse {
+    /// What it's known by there, such as `RUST-101`.
+    pub code: String,
+    /// What it's called.
+    pub title: String,
+    /// What it's about.
+    pub summary: Option<String>,
+    /// What is learned and how, as Markdown.
+    pub description: Option<String>,
+    /// The language that it's taught in.
+    pub language: Option<String>,
+    /// How much it asks of those who take it.
+    pub level: Option<String>,
+    /// The category that it belongs to, by its id.
+    pub category: Option<String>,
+    /// The same, by the names on the way to it; they're made where they're missing.
+    pub category_path: Vec<String>,
+    /// What else it can be found by.
+    pub tags: Option<Vec<String>>,
+    /// Who teaches it.
+    pub instructors: Option<Vec<String>>,
+    /// Whether everyone is to see it: it's published if it lacks nothing.
+    pub visible: bool,
+    /// Whether it's to be deleted.
+    pub deleted: bool,
+    /// When its section begins; without it there's no section.
+    pub starts_at: Option<Timestamp>,
+    /// When its section ends.
+    pub ends_at: Option<Timestamp>,
+    /// The zone that the section's times are told in.
+    pub time_zone: Option<TimeZone>,
+    /// How many may attend the section.
+    pub capacity: Option<u32>,
+}
+
+/// What has come of a course that was to be taken in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CourseImported {
+    /// The course.
+    pub course_id: Option<CourseId>,
+    /// What has come of it.
+    pub outcome: ImportOutcome,
+    /// What else there is to say of it.
+    pub note: Option<String>,
+}
+
+/// What can come of something that is to be taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ImportOutcome {
+    /// It wasn't here.
+    Created,
+    /// It was here, and is different now.
+    Updated,
+    /// It was here, as it's said.
+    Unchanged,
+    /// It was here, and isn't any more.
+    Deleted,
+    /// It can't be taken in as it is.
+    Refused,
+}
+
+impl Endpoint for ImportCourse {
+    const OPERATION: &'static str = "courses.import";
+    const ROUTE: Route = Route::act("/internal/courses/import");
+    type Response = CourseImported;
+}
+
 /// Get what courses keep of a person, between domains.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -159,6 +159,20 @@ impl Refusal {
         self.more.retry_after
     }
 
+    /// What is wrong, on one line, for whoever runs the platform.
+    pub fn told(&self) -> String {
+        let told = |fault: &Fault| match &fault.field {
+            Some(field) => format!("{field}: {} ({})", fault.reason, fault.detail.en),
+            None => format!("{} ({})", fault.reason, fault.detail.en),
+        };
+        let faults: Vec<_> = self.more.faults.iter().map(told).collect();
+        if faults.is_empty() {
+            let detail = self.more.detail.as_ref().map_or(self.problem.en, |it| &it.en);
+            return format!("{} ({detail})", self.problem.reason);
+        }
+        faults.join("; ")
+    }
+
     /// Every problem that holds.
     pub fn problems(&self) -> impl Iterator<Item = &Problem> {
         std::iter::once(&self.problem).chain(&self.more.others)
