@@ -68,7 +68,7 @@ async fn import(cx: &Context<System>, row: ImportCourse) -> Result<CourseImporte
         return delete(cx, known).await;
     }
     let category = category(cx, &row, &mut faults).await?;
-    let changes = changes(cx, &row, category, known.as_deref(), &mut faults).await?;
+    let said = said(cx, &row, category, known.as_deref(), &mut faults).await?;
 
     let is_new = known.is_none();
     let mut course = known.unwrap_or_else(|| {
@@ -78,7 +78,7 @@ async fn import(cx: &Context<System>, row: ImportCourse) -> Result<CourseImporte
         Stored::new(blank)
     });
     let before = (!is_new).then(|| (*course).clone());
-    let mut next = course.with(changes, faults, || cx.random().id())?;
+    let mut next = course.with(said, faults, || cx.random().id())?;
     let mut note = None;
     if row.visible && next.state != CourseState::Published {
         match next.expect_complete() {
@@ -86,11 +86,11 @@ async fn import(cx: &Context<System>, row: ImportCourse) -> Result<CourseImporte
             Err(refusal) => note = Some(format!("it stays a draft: {}", refusal.told())),
         }
     }
-    let changed = is_new || before.as_ref() != Some(&next);
+    let is_other = is_new || before.as_ref() != Some(&next);
     let mut imported = imported.unwrap_or_else(|| {
         Stored::new(Imported { id, course_id: course.id.clone(), section_id: None })
     });
-    if changed {
+    if is_other {
         let was_published = before.as_ref().is_some_and(|it| it.state == CourseState::Published);
         let is_published = next.state == CourseState::Published;
         // Publishing has counted it as changed already.
@@ -125,7 +125,7 @@ async fn import(cx: &Context<System>, row: ImportCourse) -> Result<CourseImporte
         (course, imported) = (course_now, imported_now);
     }
     let section_changed = section(cx, &row, &course, &mut imported).await?;
-    let outcome = match (is_new, changed || section_changed) {
+    let outcome = match (is_new, is_other || section_changed) {
         (true, _) => ImportOutcome::Created,
         (false, true) => ImportOutcome::Updated,
         (false, false) => ImportOutcome::Unchanged,
@@ -145,7 +145,7 @@ fn read<T>(read: Result<T, String>, field: &str, faults: &mut Faults) -> Option<
 }
 
 /// What a row says of its course.
-async fn changes(
+async fn said(
     cx: &Context<System>,
     row: &ImportCourse,
     category: Option<Slug>,
@@ -157,8 +157,8 @@ async fn changes(
         let level = level.into_iter().find(|it| it.as_str() == text.trim().to_lowercase());
         level.ok_or_else(|| "unknown-value: beginner, intermediate or advanced".to_owned())
     };
-    let mut changes = CourseChanges::default();
-    changes.title = read(Line::new(&row.title), "fullname", faults).into();
+    let title = read(Line::new(&row.title), "fullname", faults).into();
+    let mut changes = CourseChanges { title, ..CourseChanges::default() };
     if let Some(text) = &row.summary {
         changes.summary = read(Text::new(text), "summary", faults).into();
     }

@@ -38,7 +38,7 @@ pub enum CourseOrder {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListCourses {
-    /// Of this category.
+    /// Of this category, and not of those below it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     category: Option<Slug>,
     /// Of this level.

@@ -13,7 +13,7 @@ use pulldown_cmark::{CowStr, Event, LinkType, Options, Parser, Tag, TagEnd, html
 /// How many quotes and lists may stand in each other; deeper ones are only text.
 const DEEPEST: usize = 16;
 
-/// Makes HTML of Markdown (CommonMark with tables and strikethrough).
+/// Makes HTML of Markdown (`CommonMark` with tables and strikethrough).
 pub fn to_html(markdown: &str) -> String {
     let parser = Parser::new_ext(markdown, Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH);
     let mut made = String::with_capacity(markdown.len() * 3 / 2);
