@@ -63,13 +63,11 @@ pub struct FeedEntry<'a> {
 
 /// A person's feed: a calendar that isn't addressed to anyone (RFC 5545), with
 /// as many events as there are.
-pub fn feed<'a>(
-    name: &str,
-    entries: impl Iterator<Item = FeedEntry<'a>>,
-    now: Timestamp,
-) -> String {
+pub fn feed<'a>(entries: impl Iterator<Item = FeedEntry<'a>>, now: Timestamp) -> String {
     let mut calendar = calendar();
-    for (property, value) in [("NAME", name), ("X-WR-CALNAME", name), ("X-PUBLISHED-TTL", "PT1H")] {
+    for (property, value) in
+        [("NAME", "Aula"), ("X-WR-CALNAME", "Aula"), ("X-PUBLISHED-TTL", "PT1H")]
+    {
         calendar.append_property(Property::new(property, value));
     }
     let hourly =
@@ -282,7 +280,7 @@ mod tests {
             cancelled,
         };
         let entries = [entry(&meetings[0], false), entry(&meetings[1], true)];
-        let feed = feed("Ñandú; y más", entries.into_iter(), time("2026-03-02T12:00:00Z"));
+        let feed = feed(entries.into_iter(), time("2026-03-02T12:00:00Z"));
         let mailed = file(Method::Request, "Rust", 3, &meetings[..1]);
         assert!(feed.contains(line(&mailed, "UID")) && feed.contains("SEQUENCE:3\r\n"), "{feed}");
         assert_eq!(feed.matches("BEGIN:VEVENT").count(), 2);
@@ -291,6 +289,7 @@ mod tests {
         for none in ["METHOD", "ATTENDEE", "ORGANIZER"] {
             assert!(!feed.contains(none), "{feed}");
         }
+        insta::assert_snapshot!(feed.replace("\r\n", "\n"));
     }
 
     #[test]

@@ -87,7 +87,7 @@ pub async fn run(cx: Context<Anyone>, request: GetCalendar) -> Result<Content> {
         sequence: it.sequence,
         cancelled: it.cancelled,
     });
-    Ok(calendar::feed("Aula", entries, cx.now).into_bytes().into())
+    Ok(calendar::feed(entries, cx.now).into_bytes().into())
 }
 
 struct Entry {
