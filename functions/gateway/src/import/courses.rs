@@ -198,7 +198,8 @@ mod tests {
 
     fn platform() -> Platform {
         let public_url = "http://localhost:8080".to_owned();
-        let options = embedded::Options::new(Settings { public_url, admin_email: None });
+        let settings = Settings { public_url, ..Settings::default() };
+        let options = embedded::Options::new(settings);
         Platform::start(options, crate::domains()).expect("a platform in memory")
     }
 
@@ -206,7 +207,7 @@ mod tests {
     async fn a_file_of_moodles_is_imported_and_again_changes_nothing() {
         let file = std::env::temp_dir().join(format!("aula-courses-{}.csv", std::process::id()));
         let rows = "\u{feff}shortname;fullname;category_path;summary;startdate;enddate;visible;tags;format\n\
-            CS1;Algoritmos;Ciencias / Informática;<p>Ordenar &amp; buscar</p>;01.03.2027;2027-06-30;1;a,b;topics\n\
+            CS1;Algoritmos;Ciencias / Informática;\"<p>Ordenar &amp; buscar</p>\";01.03.2027;2027-06-30;1;a,b;topics\n\
             CS2;;Ciencias;x;;;0;;topics\n\
             ;Nada;Ciencias;x;;;0;;topics\n\
             CS3;Redes;Ciencias / Informática;x;mañana;;0;;topics\n";
