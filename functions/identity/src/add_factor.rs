@@ -4,16 +4,19 @@ use contracts::identity::FactorKind;
 use runtime::{prelude::*, problems::FORBIDDEN};
 
 use crate::{
-    factor::{FactorName, Factors, TOO_MANY_FACTORS},
+    factor::{self, FactorName, Factors, TOO_MANY_FACTORS},
     fresh::{REAUTHENTICATION_REQUIRED, fresh},
+    passkey::{ES256, RS256, Site},
     totp,
 };
 
 /// Begin to add a second factor.
 ///
-/// Put the secret into an authenticator app, by hand or by a QR code of the
-/// address, and verify the factor with a code of the app within 15 minutes: only
-/// then it counts. It takes someone who has shown within five minutes that it's
+/// For an authenticator app put the secret into it, by hand or by a QR code of
+/// the address, and verify the factor with a code of the app. For a passkey have
+/// the browser make one for the challenge, without attestation and with user
+/// verification required, and verify the factor with what it gives. Only then it
+/// counts; there are 15 minutes for it. It takes someone who has shown within five minutes that it's
 /// them. The answer holds a secret, so it's never kept, whatever the `Idempotency-Key`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -35,6 +38,21 @@ pub struct AddFactor {
 enum NewKind {
     /// Codes of an authenticator app (RFC 6238).
     Totp,
+    /// A passkey (`WebAuthn`).
+    Passkey,
+}
+
+/// What a browser makes a passkey for.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+pub struct NewPasskey {
+    /// `challenge`, base64url.
+    challenge: String,
+    /// `rp.id`.
+    relying_party_id: String,
+    /// `user.id`, as the bytes of this text.
+    user_handle: String,
+    /// `pubKeyCredParams`: the algorithms that can be checked.
+    algorithms: Vec<i32>,
 }
 
 /// A factor that is to be verified.
@@ -45,9 +63,14 @@ pub struct FactorBegun {
     /// What it is.
     kind: FactorKind,
     /// What to put into the app, in Base32. It's told this one time.
-    secret: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
     /// The same as an address, for a QR code.
-    otpauth_url: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    otpauth_url: Option<String>,
+    /// What the browser makes the passkey for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    passkey: Option<NewPasskey>,
     /// Until when it can be verified.
     expires_at: Timestamp,
 }
@@ -68,15 +91,28 @@ pub async fn run(cx: Context<User>, request: AddFactor) -> Result<FactorBegun> {
     let (person, _) = fresh(&cx, &cx.caller).await?;
     let mut factors = Factors::of(&cx, &person.id).await?;
 
-    let name = request.name.map_or_else(|| FactorName::new("app"), Ok);
+    let (kind, usual) = match request.kind {
+        None | Some(NewKind::Totp) => (FactorKind::Totp, "app"),
+        Some(NewKind::Passkey) => (FactorKind::Passkey, "passkey"),
+    };
+    let name = request.name.map_or_else(|| FactorName::new(usual), Ok);
     let name = name.map_err(anyhow::Error::msg)?;
-    let begun = factors.begin(name, cx.random(), cx.secret(), cx.now)?;
-    let (_, host) = cx.settings().public_url.split_once("://").unwrap_or_default();
+    let begun = factors.begin(kind, name, cx.random(), cx.secret(), cx.now)?;
+    let site = Site::of(&cx.settings().public_url);
+    let otpauth_url =
+        begun.secret.as_ref().map(|it| totp::address(it, site.host(), person.email.as_str()));
+    let passkey = (kind == FactorKind::Passkey).then(|| NewPasskey {
+        challenge: factor::creation_challenge(&begun.id, cx.secret()),
+        relying_party_id: site.host().to_owned(),
+        user_handle: person.id.to_string(),
+        algorithms: vec![ES256, RS256],
+    });
     let answer = FactorBegun {
-        otpauth_url: totp::address(&begun.secret, host, person.email.as_str()),
         id: begun.id,
-        kind: FactorKind::Totp,
+        kind,
         secret: begun.secret,
+        otpauth_url,
+        passkey,
         expires_at: cx.now.plus_minutes(15),
     };
     cx.answer(Changes::new().save(&factors), answer).await

@@ -7,7 +7,11 @@
 use contracts::identity::FactorKind;
 use runtime::{Random, Secret, prelude::*, problems::TOO_MANY_REQUESTS, same_secret};
 
-use crate::{person::Person, totp};
+use crate::{
+    passkey::{Passkey, PasskeyShown, Site},
+    person::Person,
+    totp,
+};
 
 /// There's no such factor, or it's another's.
 pub const FACTOR_NOT_FOUND: Problem = Problem::not_found(
@@ -52,6 +56,9 @@ pub struct ListedFactor {
     pub kind: FactorKind,
     /// What its person calls it.
     pub name: String,
+    /// What the browser finds a passkey by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential_id: Option<String>,
     /// When it was added.
     pub added_at: Timestamp,
 }
@@ -78,10 +85,15 @@ struct Factor {
     name: FactorName,
     added_at: Timestamp,
     is_verified: bool,
-    /// The app's secret, encrypted for this person.
-    locked: String,
+    /// The app's secret, encrypted for this person; nothing for a passkey.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    locked: Option<String>,
     /// The last step whose code was used.
+    #[serde(default)]
     last_step: i64,
+    /// Once it's verified, if it's one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    passkey: Option<Passkey>,
 }
 
 impl Document for Factors {
@@ -91,10 +103,11 @@ impl Document for Factors {
     }
 }
 
-/// A factor that was begun: what its person puts into their app.
+/// A factor that was begun.
 pub struct Begun {
     pub id: String,
-    pub secret: String,
+    /// What its person puts into their app, if it's one.
+    pub secret: Option<String>,
 }
 
 /// The purpose that secrets are encrypted for.
@@ -114,9 +127,10 @@ impl Factors {
         Ok(found.unwrap_or_else(|| Stored::new(none())))
     }
 
-    /// Begins a factor of an authenticator app; it counts once it's verified.
+    /// Begins a factor; it counts once it's verified.
     pub fn begin(
         &mut self,
+        kind: FactorKind,
         name: FactorName,
         random: &dyn Random,
         secret: &Secret,
@@ -126,26 +140,33 @@ impl Factors {
         if self.all.len() >= MOST {
             return Err(TOO_MANY_FACTORS.into());
         }
-        let mut shared = [0; totp::SECRET_LENGTH];
-        random.fill(&mut shared);
-        let (id, shared) = (random.id(), totp::written(&shared));
+        let id = random.id();
+        let shared = (kind == FactorKind::Totp).then(|| {
+            let mut shared = [0; totp::SECRET_LENGTH];
+            random.fill(&mut shared);
+            totp::written(&shared)
+        });
+        let lock = |it: &String| secret.lock(PURPOSE, self.user_id.as_str(), it, random);
+        let locked = shared.as_ref().map(lock);
         self.all.push(Factor {
             id: id.clone(),
-            kind: FactorKind::Totp,
+            kind,
             name,
             added_at: now,
             is_verified: false,
-            locked: secret.lock(PURPOSE, self.user_id.as_str(), &shared, random),
+            locked,
             last_step: 0,
+            passkey: None,
         });
         Ok(Begun { id, secret: shared })
     }
 
-    /// Whether a factor is there and counts already; an error if it isn't there.
-    pub fn is_verified(&self, id: &str, now: Timestamp) -> Result<bool> {
+    /// What a factor is, and whether it counts already; an error if it isn't there.
+    pub fn find(&self, id: &str, now: Timestamp) -> Result<(FactorKind, bool)> {
         let found = self.all.iter().find(|it| it.id == id);
         let found = found.filter(|it| it.is_verified || !it.is_overdue(now));
-        Ok(found.ok_or(FACTOR_NOT_FOUND)?.is_verified)
+        let found = found.ok_or(FACTOR_NOT_FOUND)?;
+        Ok((found.kind, found.is_verified))
     }
 
     /// Refuses whoever has to wait after wrong codes.
@@ -164,6 +185,41 @@ impl Factors {
         let user_id = self.user_id.clone();
         let factor = self.all.iter_mut().find(|it| it.id == id);
         let right = factor.is_some_and(|it| it.take(&user_id, code, secret, now));
+        self.count(right, now);
+        right
+    }
+
+    /// Takes a passkey that was just made for a factor that was begun, if it was made for that.
+    pub fn make(
+        &mut self,
+        id: &str,
+        shown: &PasskeyShown,
+        secret: &Secret,
+        site: &Site<'_>,
+        now: Timestamp,
+    ) -> bool {
+        let made = Passkey::made(shown, &creation_challenge(id, secret), site);
+        let factor = self.all.iter_mut().find(|it| it.id == id && !it.is_verified);
+        let right = factor.is_some_and(|it| {
+            it.passkey = made;
+            it.passkey.is_some()
+        });
+        self.count(right, now);
+        right
+    }
+
+    /// Whether a passkey has signed a challenge. Right or wrong, it's counted.
+    pub fn has_signed(
+        &mut self,
+        id: &str,
+        shown: &PasskeyShown,
+        challenge: &str,
+        site: &Site<'_>,
+        now: Timestamp,
+    ) -> bool {
+        let factor = self.all.iter_mut().find(|it| it.id == id);
+        let passkey = factor.and_then(|it| it.passkey.as_mut());
+        let right = passkey.is_some_and(|it| it.has_signed(shown, challenge, site));
         self.count(right, now);
         right
     }
@@ -236,8 +292,9 @@ impl Factor {
     }
 
     fn take(&mut self, user_id: &UserId, code: &str, secret: &Secret, now: Timestamp) -> bool {
-        let shared = secret.unlock(PURPOSE, user_id.as_str(), &self.locked);
-        let shared = shared.and_then(|it| totp::read(&it)).unwrap_or_default();
+        let locked = self.locked.as_ref();
+        let shared = locked.and_then(|it| secret.unlock(PURPOSE, user_id.as_str(), it));
+        let Some(shared) = shared.and_then(|it| totp::read(&it)) else { return false };
         let digits: String = code.chars().filter(|it| !it.is_whitespace()).collect();
         let step = totp::step_of(&shared, &digits, self.last_step, now);
         self.last_step = step.unwrap_or(self.last_step);
@@ -245,9 +302,19 @@ impl Factor {
     }
 
     fn listed(&self) -> ListedFactor {
-        let Self { id, kind, name, added_at, .. } = self;
-        ListedFactor { id: id.clone(), kind: *kind, name: name.to_string(), added_at: *added_at }
+        ListedFactor {
+            id: self.id.clone(),
+            kind: self.kind,
+            name: self.name.to_string(),
+            credential_id: self.passkey.as_ref().map(|it| it.credential_id().to_owned()),
+            added_at: self.added_at,
+        }
     }
+}
+
+/// What a new passkey is made for.
+pub fn creation_challenge(factor_id: &str, secret: &Secret) -> String {
+    secret.seal_text("passkey-creation", &[factor_id])
 }
 
 /// Whether signing in takes more than a password.
@@ -279,11 +346,16 @@ mod tests {
 
     fn begun(factors: &mut Factors) -> Begun {
         let name = FactorName::new("phone").unwrap();
-        factors.begin(name, &SystemRandom, &secret(), NOW).unwrap_or_else(|_| panic!("too many"))
+        factors
+            .begin(FactorKind::Totp, name, &SystemRandom, &secret(), NOW)
+            .unwrap_or_else(|_| panic!("too many"))
     }
 
     fn code(begun: &Begun, now: Timestamp) -> String {
-        totp::code_at(&totp::read(&begun.secret).unwrap(), totp::step_at(now.as_seconds()))
+        totp::code_at(
+            &totp::read(begun.secret.as_ref().unwrap()).unwrap(),
+            totp::step_at(now.as_seconds()),
+        )
     }
 
     #[test]
@@ -295,7 +367,10 @@ mod tests {
         let codes = factors.confirm(&begun.id, &SystemRandom, &secret());
         assert_eq!((codes.len(), factors.listed().len()), (RECOVERY_CODES, 1));
         let kept = serde_json::to_string(&factors).unwrap();
-        assert!(!kept.contains(&begun.secret) && !kept.contains(&codes[0]), "{kept}");
+        assert!(
+            !kept.contains(begun.secret.as_ref().unwrap()) && !kept.contains(&codes[0]),
+            "{kept}"
+        );
     }
 
     #[test]
@@ -333,8 +408,8 @@ mod tests {
     fn what_was_not_verified_in_time_is_gone() {
         let mut factors = none();
         let begun = begun(&mut factors);
-        assert!(matches!(factors.is_verified(&begun.id, NOW), Ok(false)));
-        assert!(factors.is_verified(&begun.id, NOW.plus_minutes(15)).is_err());
+        assert!(matches!(factors.find(&begun.id, NOW), Ok((FactorKind::Totp, false))));
+        assert!(factors.find(&begun.id, NOW.plus_minutes(15)).is_err());
     }
 
     #[test]

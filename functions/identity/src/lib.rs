@@ -36,6 +36,7 @@ mod linking;
 mod list_sessions;
 mod list_users;
 mod opening;
+mod passkey;
 pub mod password;
 mod pending;
 mod person;

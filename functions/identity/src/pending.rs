@@ -87,6 +87,11 @@ impl Pending {
         theirs && person.is_active()
     }
 
+    /// What a passkey signs to finish it.
+    pub fn challenge(&self, secret: &Secret) -> String {
+        secret.seal_text("passkey-challenge", &[&self.id])
+    }
+
     /// Says what is to be shown, and with what.
     pub fn refusal(&self, factors: &[ListedFactor], secret: &Secret) -> Refusal {
         let token = format!("{}.{}", self.id, seal_of(&self.id, secret));
@@ -95,6 +100,7 @@ impl Pending {
             .with("pending_token", token)
             .with("user_id", self.user_id.as_str())
             .with("factors", factors)
+            .with("challenge", self.challenge(secret))
             .with("expires_at", self.expires_at.to_string())
     }
 }

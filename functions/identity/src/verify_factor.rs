@@ -1,6 +1,6 @@
 //! `POST /v1/users/{user_id}/factors/{factor_id}/verify`
 
-use contracts::identity::{FactorAdded, RecoveryCodeUsed, USER_NOT_FOUND};
+use contracts::identity::{FactorAdded, FactorKind, RecoveryCodeUsed, USER_NOT_FOUND};
 use runtime::{
     prelude::*,
     problems::{FORBIDDEN, UNAUTHENTICATED},
@@ -12,6 +12,7 @@ use crate::{
     factor::{self, FACTOR_NOT_FOUND, Factors, WRONG_FACTOR},
     guesses::Counted,
     opening,
+    passkey::{PasskeyShown, Site},
     password::ClaimedPassword,
     pending::{INVALID_PENDING_TOKEN, Pending},
     person::Person,
@@ -26,8 +27,8 @@ use crate::{
 /// first one come recovery codes, told this one time. With the `pending_token`
 /// of a sign-in it opens the session; `recovery` as the factor takes a recovery
 /// code then. In an open session it shows once more that it's you, for what
-/// can't be undone: by a factor, or, for who has none, by `password` as the
-/// factor. A code is good once; after five wrong ones each takes longer to wait for.
+/// can't be undone: by an app's code, or, for who has no factor, by `password` as
+/// the factor. A code is good once; after five wrong ones each takes longer to wait for.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VerifyFactor {
@@ -38,6 +39,10 @@ pub struct VerifyFactor {
     /// The code of the app, or a recovery code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     code: Option<Line<1, 64>>,
+    /// What the browser gives for a passkey: when it was made, or, with a `pending_token`, when it
+    /// has signed the `challenge` that came with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    passkey: Option<PasskeyShown>,
     /// Your password, for the factor `password`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     password: Option<ClaimedPassword>,
@@ -106,10 +111,8 @@ pub async fn run(cx: Context<Anyone>, request: VerifyFactor) -> Result<FactorVer
         return show_password(&cx, &request, &person, session).await;
     }
     let mut factors = Factors::of(&cx, &person.id).await?;
-    let was_verified = factors.is_verified(&request.factor_id, cx.now)?;
-    let code = request.code()?;
-    factors.check(cx.now)?;
-    if !factors.show(&request.factor_id, code, cx.secret(), cx.now) {
+    let (_, was_verified) = factors.find(&request.factor_id, cx.now)?;
+    if !request.is_right(&cx, &mut factors, None)? {
         return wrong(&cx, &factors).await;
     }
     if was_verified {
@@ -143,6 +146,35 @@ impl VerifyFactor {
         Ok(self.code.as_deref().unwrap_or_default())
     }
 
+    /// Whether what is shown is right for its factor; for a passkey that counts, over a challenge.
+    fn is_right(
+        &self,
+        cx: &Context<Anyone>,
+        factors: &mut Factors,
+        challenge: Option<&str>,
+    ) -> Result<bool> {
+        let id = &*self.factor_id;
+        let (secret, site) = (cx.secret(), Site::of(&cx.settings().public_url));
+        let (kind, is_verified) = factors.find(id, cx.now)?;
+        if kind == FactorKind::Totp {
+            let code = self.code()?;
+            factors.check(cx.now)?;
+            return Ok(factors.show(id, code, secret, cx.now));
+        }
+        let mut faults = Faults::new();
+        let (en, es) = ("it is required", "es obligatorio");
+        faults.unless(self.passkey.is_some(), "passkey", "missing", en, es);
+        faults.check()?;
+        factors.check(cx.now)?;
+        let shown = self.passkey.as_ref().ok_or(WRONG_FACTOR)?;
+        match challenge {
+            _ if !is_verified => Ok(factors.make(id, shown, secret, &site, cx.now)),
+            Some(challenge) => Ok(factors.has_signed(id, shown, challenge, &site, cx.now)),
+            // In a session there's nothing for it to sign; signing in again is as good.
+            None => Err(FACTOR_NOT_FOUND.into()),
+        }
+    }
+
     fn claimed(&self) -> Result<ClaimedPassword> {
         let mut faults = Faults::new();
         let (en, es) = ("it is required for the factor password", "es obligatoria para password");
@@ -170,18 +202,19 @@ async fn finish_signing_in(
     let person = cx.get::<Person>(pending.user_id.as_str()).await?;
     let person = person.filter(|it| pending.is_of(it)).ok_or(INVALID_PENDING_TOKEN)?;
     let mut factors = Factors::of(cx, &person.id).await?;
-    let code = request.code()?;
-    factors.check(cx.now)?;
 
     let mut changes = Changes::new();
     let right = if &*request.factor_id == RECOVERY {
+        let code = request.code()?;
+        factors.check(cx.now)?;
         let right = factors.recover(code, cx.secret(), cx.now);
         let codes_left = u32::try_from(factors.recovery_left()).unwrap_or(u32::MAX);
         let (contact, used_at) = (person.contact(), cx.now);
         changes = changes.emit(&RecoveryCodeUsed { contact, codes_left, used_at });
         right
-    } else if factors.is_verified(&request.factor_id, cx.now)? {
-        factors.show(&request.factor_id, code, cx.secret(), cx.now)
+    } else if let (_, true) = factors.find(&request.factor_id, cx.now)? {
+        let challenge = pending.challenge(cx.secret());
+        request.is_right(cx, &mut factors, Some(&challenge))?
     } else {
         return Err(FACTOR_NOT_FOUND.into());
     };
@@ -256,6 +289,7 @@ mod tests {
     use super::*;
     use crate::{
         fresh::REAUTHENTICATION_REQUIRED,
+        passkey::software::Authenticator,
         pending::MFA_REQUIRED,
         tests::{OTHER, app, app_code, enter, holder, member, sign_in, with_factor},
     };
@@ -405,6 +439,47 @@ mod tests {
         let shown = ada.post(uri, json!({ "password": crate::tests::PASSWORD })).await.ok();
         assert_eq!(shown, json!({ "status": "elevated" }));
         ada.post("/v1/users/me/factors", json!({})).await.ok();
+    }
+
+    async fn with_passkey(app: &App) -> (String, Authenticator) {
+        member(app, ADA).await;
+        let ada = enter(app, ADA).await;
+        let ada = holder(app, &ada);
+        let begun = ada.post("/v1/users/me/factors", json!({ "kind": "passkey" })).await.ok();
+        assert_eq!(
+            (begun.get("secret"), &begun["passkey"]["relying_party_id"]),
+            (None, &json!("aula.example"))
+        );
+        let mut device = Authenticator::new();
+        let uri = format!("/v1/users/me/factors/{}/verify", begun["id"].as_str().unwrap());
+        ada.post(&uri, json!({ "code": "123456" })).await.blames("passkey", "missing");
+        let other = json!({ "passkey": device.make("another challenge") });
+        ada.post(&uri, other).await.is(WRONG_FACTOR);
+        let made = device.make(begun["passkey"]["challenge"].as_str().unwrap());
+        let added = ada.post(&uri, json!({ "passkey": made })).await.ok();
+        assert_eq!(added["recovery_codes"].as_array().map(Vec::len), Some(10));
+        (begun["id"].as_str().unwrap().to_owned(), device)
+    }
+
+    #[tokio::test]
+    async fn a_passkey_is_a_factor_too() {
+        let app = app();
+        let (factor, mut device) = with_passkey(&app).await;
+        let (one, other) = (pending(&app).await, pending(&app).await);
+        assert_eq!(one["factors"][0]["kind"], "passkey");
+        let sign_in = async |pending: &Value, passkey: Value| {
+            let uri = format!("/v1/users/me/factors/{factor}/verify");
+            let body = json!({ "passkey": passkey, "pending_token": pending["pending_token"] });
+            app.anyone().post(&uri, body).await
+        };
+        let signed = device.sign(one["challenge"].as_str().unwrap());
+        sign_in(&other, signed.clone()).await.is(WRONG_FACTOR);
+        let session = sign_in(&one, signed.clone()).await.ok()["session"].clone();
+        holder(&app, &session).get("/v1/users/me").await.ok();
+        sign_in(&one, signed).await.is(INVALID_PENDING_TOKEN);
+        let body = json!({ "passkey": device.sign("x") });
+        let uri = format!("/v1/users/me/factors/{factor}/verify");
+        holder(&app, &session).post(&uri, body).await.is(FACTOR_NOT_FOUND);
     }
 
     #[tokio::test]
