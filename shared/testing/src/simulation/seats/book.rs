@@ -60,6 +60,9 @@ struct Moved {
 
 type Told<T = ()> = Result<T, String>;
 
+/// What is told, and why it ended if it did.
+type Events = BTreeMap<Event, Option<String>>;
+
 impl Ledger {
     pub(super) fn new(catalog: Catalog, is_read: bool, is_told: bool) -> Self {
         Self(Arc::new(Mutex::new(Book {
@@ -166,7 +169,7 @@ impl Book {
         &mut self,
         id: &str,
         commit: &Commit<'_>,
-        told: &mut BTreeMap<Event, Option<String>>,
+        told: &mut Events,
         moved: &[Moved],
     ) -> Told {
         let is_its = |value: &Arc<Value>| text(value, "section_id") == id;
@@ -186,8 +189,8 @@ impl Book {
             }
         }
         passages.sort_by_key(|(passage, _, revision)| (passage.number, *revision));
-        let moves: Vec<_> = passages.iter().map(|(passage, ..)| passage.clone()).collect();
-        section.follow(said, &moves)?;
+        let its_passages: Vec<_> = passages.iter().map(|(passage, ..)| passage.clone()).collect();
+        section.follow(said, &its_passages)?;
         is_as_on_paper(section, id, &commit.stores)?;
         for (passage, enrollment_id, revision) in passages {
             let (state, enrollment) = (passage.to.clone(), enrollment_id.clone());
@@ -394,7 +397,7 @@ impl Event {
 
 /// What a commit tells the others, each once, and why it ended if it did; and
 /// which seats it says were moved.
-fn told(commit: &Commit<'_>) -> Told<(BTreeMap<Event, Option<String>>, Vec<Moved>)> {
+fn told(commit: &Commit<'_>) -> Told<(Events, Vec<Moved>)> {
     let (mut told, mut moved) = (BTreeMap::new(), Vec::new());
     let outbox =
         commit.changes.iter().filter(|it| it.collection == "outbox" && it.before.is_none());

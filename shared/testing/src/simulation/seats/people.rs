@@ -73,7 +73,7 @@ pub(super) async fn waits(part: Part) {
     let Part { person, mut dice, turns, .. } = part;
     for _ in 0..turns {
         wait(&person, 5 + dice.below(30)).await;
-        person.pause(Duration::from_secs(60 * (20 + dice.below(60) as u64))).await;
+        person.pause(Duration::from_mins(20 + dice.below(60) as u64)).await;
     }
 }
 

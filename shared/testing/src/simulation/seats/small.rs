@@ -173,7 +173,7 @@ async fn happen(act: Act, person: Person, ledger: Ledger, key: String, manner: M
         Act::Accept(name) => accept_offer(&id(name), &key),
         Act::HandOver(name, to) => transfer(&id(name), json!({ "to_user_id": to }), &key),
         Act::Lapse => {
-            person.pause(Duration::from_secs(2 * 60 * 60)).await;
+            person.pause(Duration::from_hours(2)).await;
             return person.have_run("enrollments.lapse_offers").await;
         }
         Act::Approve(name) => review(&id(name), "approve", &key),
