@@ -18,7 +18,7 @@ use ttf_parser::{Face, GlyphId};
 
 use crate::{certificate::Certificate, dates::day};
 
-/// DejaVu Serif, reduced to Latin, Greek and Cyrillic letters; see `fonts/LICENSE`.
+/// The font `DejaVu` Serif, reduced to Latin, Greek and Cyrillic letters; see `fonts/LICENSE`.
 const REGULAR: &[u8] = include_bytes!("../fonts/DejaVuSerif-Latin.ttf");
 const BOLD: &[u8] = include_bytes!("../fonts/DejaVuSerif-Bold-Latin.ttf");
 

@@ -352,11 +352,7 @@ async fn accept(cx: Context<User>, request: Accept, wrong: Wrong) -> Result<Valu
         seats.lapse(cx.now);
     }
     let is_kept = seats.count_offer(&until, -1);
-    let is_good = match wrong {
-        Wrong::AcceptsLate => is_kept,
-        Wrong::AcceptsWhatWasPassedOn => !is_late,
-        _ => is_kept,
-    };
+    let is_good = if wrong == Wrong::AcceptsWhatWasPassedOn { !is_late } else { is_kept };
     if !is_good {
         return Err(REFUSED.into());
     }

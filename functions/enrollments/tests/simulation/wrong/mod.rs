@@ -25,7 +25,7 @@ fn wrong() -> Vec<(&'static str, Cast)> {
         CountsThenInserts IgnoresTheQueue MakesUpIds NumbersByCounting AnswersApart TellsApart
         PromotesApart ReleasesFirst ForgetsToPromote PromotesTwo PromotesTheLast LearnsOldFacts
         LearnsAndForgetsTheQueue PromisesNothing KeepsTheLastPromise KeepsOldPromises
-        ApprovesUnderTheOldNumber ForgetsWhatIsOffered AcceptsLate AcceptsWhatWasPassedOn
+        ApprovesUnderTheOldNumber ForgetsWhatIsOffered AcceptsLate
         LapsesSilently LapsesBesideTheSeats
     ];
     wrong.extend([

@@ -94,7 +94,10 @@ impl Small {
         facts.waitlist_capacity = self.waitlist_capacity;
         facts.approval_required = self.approval_required;
         facts.offer_hours = self.offer_hours;
-        let ledger = Ledger::new(Catalog::of(vec![facts]), self.is_read, self.is_told);
+        // A seat that becomes free with the time is given on by a tick, if there's one.
+        let ticks = self.is_read || !self.acts.contains(&Act::Lapse);
+        let is_settled = self.is_told && ticks;
+        let ledger = Ledger::new(Catalog::of(vec![facts]), self.is_read, is_settled);
         let mut world = self.empty(cast, &ledger, 1, 1);
         for name in &self.joined {
             let ledger = ledger.clone();
