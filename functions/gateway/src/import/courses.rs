@@ -156,12 +156,11 @@ fn plain(html: &str) -> String {
             rest[begin + 1..].starts_with(|it: char| it.is_ascii_alphabetic() || it == '/');
         let end = rest[begin..].find('>').filter(|_| is_tag);
         plain.push_str(&rest[..begin]);
-        match end {
-            Some(end) => rest = &rest[begin + end + 1..],
-            None => {
-                plain.push('<');
-                rest = &rest[begin + 1..];
-            }
+        if let Some(end) = end {
+            rest = &rest[begin + end + 1..];
+        } else {
+            plain.push('<');
+            rest = &rest[begin + 1..];
         }
     }
     plain.push_str(rest);

@@ -51,7 +51,7 @@ pub(crate) async fn run(cx: Context<Anyone>, _: GetHealth) -> Result<Health> {
     let Surveyed { services, dependencies } = cx.call(Survey {}).await?;
     let down: Vec<_> = dependencies.iter().filter(|it| it.state == HealthState::Down).collect();
     if !down.is_empty() {
-        let names: Vec<_> = down.iter().map(|it| it.dependency.as_str()).collect();
+        let names: Vec<_> = down.iter().map(|it| it.name.as_str()).collect();
         let names = names.join(", ");
         let (en, es) = (format!("No answer from {names}."), format!("No responde: {names}."));
         return Err(Refusal::of(UNAVAILABLE).because(en, es).retry_after(1).into());

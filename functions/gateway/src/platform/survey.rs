@@ -102,7 +102,8 @@ pub(crate) struct Service {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Dependency {
     /// What it is.
-    pub dependency: String,
+    #[serde(rename = "dependency")]
+    pub name: String,
     /// How it fares.
     pub state: HealthState,
     /// How many deliveries of events aren't settled yet.
@@ -115,8 +116,8 @@ pub(crate) struct Dependency {
 
 impl Dependency {
     /// One that answers, or doesn't.
-    pub fn of(dependency: String, answers: bool) -> Self {
+    pub fn of(name: String, answers: bool) -> Self {
         let state = if answers { HealthState::Ok } else { HealthState::Down };
-        Self { dependency, state, unsettled: None, dead_letters: None }
+        Self { name, state, unsettled: None, dead_letters: None }
     }
 }
