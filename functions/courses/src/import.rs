@@ -335,9 +335,9 @@ mod tests {
         })
     }
 
-    fn with(changes: Value) -> Value {
+    fn with(mut changes: Value) -> Value {
         let mut row = row();
-        row.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        row.as_object_mut().unwrap().append(changes.as_object_mut().unwrap());
         row
     }
 

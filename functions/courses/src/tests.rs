@@ -20,8 +20,7 @@ pub async fn app() -> App {
         Category::new(slug, id.to_owned(), None, app.now()).into_entry()
     };
     let categories = ["web", "data", "cloud"].map(category);
-    let changes =
-        categories.iter().fold(Changes::new(), |changes, category| changes.create(category));
+    let changes = categories.iter().fold(Changes::new(), Changes::create);
     app.context().commit(changes).await.expect("nothing was there");
     app
 }

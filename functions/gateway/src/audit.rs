@@ -29,13 +29,14 @@ const PROMISES: [(&str, Check); 2] =
 type Documents = BTreeMap<&'static str, Vec<Record>>;
 
 /// Checks the data in a folder or of a project, and prints each violation.
+#[cfg_attr(
+    not(feature = "cloud"),
+    expect(unused_variables, reason = "the operator's program reads it")
+)]
 pub(crate) fn run(folder: &Path, target: &Target) -> anyhow::Result<ExitCode> {
     if let Some(project) = &target.project {
         #[cfg(not(feature = "cloud"))]
-        return {
-            let _elsewhere = project;
-            crate::operator::hand_over(target)
-        };
+        return crate::operator::hand_over(target);
         #[cfg(feature = "cloud")]
         return {
             let found = crate::serve::runtime()?.block_on(cloud::violations(target, project))?;

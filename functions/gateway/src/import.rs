@@ -86,7 +86,7 @@ impl Rows {
         // Spreadsheets put a mark in front.
         let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
         let first = text.split(|it| *it == b'\n').next().unwrap_or_default();
-        let many = |sign: u8| first.iter().filter(|it| **it == sign).count();
+        let many = |sign: u8| first.split(|it| *it == sign).count();
         let delimiter = if many(b';') > many(b',') { b';' } else { b',' };
         let mut reader = csv::ReaderBuilder::new()
             .delimiter(delimiter)

@@ -200,8 +200,8 @@ impl Cloud {
         let router = Router::new()
             .route("/local/functions", get(async move || Json(told(&processes))))
             .merge(pages::inbox_router(inbox, &public_url))
-            .route_service("/v1/health", of_platform.clone())
-            .route_service("/v1/services", of_platform)
+            .route_service("/v1/health", of_platform.clone().into_service())
+            .route_service("/v1/services", of_platform.into_service())
             .merge(front.router());
         Ok(Self { router, services: running, emulators, fleet, project, tasks })
     }

@@ -87,6 +87,10 @@ trait Keeps {
 }
 
 /// Lists or replays.
+#[cfg_attr(
+    not(feature = "cloud"),
+    expect(unused_variables, reason = "the operator's program reads it")
+)]
 pub(crate) fn run(folder: &Path, options: &Options) -> anyhow::Result<ExitCode> {
     let (which, target, acts) = match &options.task {
         Task::List { which, target } => (which, target, None),
@@ -94,10 +98,7 @@ pub(crate) fn run(folder: &Path, options: &Options) -> anyhow::Result<ExitCode> 
     };
     if let Some(project) = &target.project {
         #[cfg(not(feature = "cloud"))]
-        return {
-            let _elsewhere = project;
-            crate::operator::hand_over(target)
-        };
+        return crate::operator::hand_over(target);
         #[cfg(feature = "cloud")]
         return serve::runtime()?.block_on(async {
             let project = cloud::Project::open(target, project)?;
