@@ -68,7 +68,7 @@ mod tests {
         let ada = app.user("ada");
         ada.post("/v1/users/me/calendar/rotate", json!({})).await.ok();
         let change = json!({ "digest_hour": 7 });
-        ada.patch("/v1/users/me/notification-preferences", change, "0").await.ok();
+        ada.patch("/v1/users/me/notification-preferences", change, "1").await.ok();
         let data = app.platform().get(URI).await.ok();
         let collections = data["collections"].as_object().unwrap();
         let counts: Vec<_> = collections

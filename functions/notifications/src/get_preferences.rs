@@ -45,7 +45,7 @@ mod tests {
         app.deliver(&ContactChanged { contact: contact("ada") }).await;
         let uri = "/v1/users/me/notification-preferences";
         let body = app.user("ada").get(uri).await.ok();
-        assert_eq!((&body["etag"], &body["digest_hour"]), (&"0".into(), &8.into()));
+        assert_eq!((&body["etag"], &body["digest_hour"]), (&"1".into(), &8.into()));
         assert_eq!(body["time_zone"], "Europe/Madrid");
         assert!(body["quiet_hours"].is_null() && body["updated_at"].is_null());
         let kind = |name: &str| -> Value {

@@ -80,7 +80,7 @@ mod tests {
             app.settle().await;
             let user = app.user(name);
             let body = json!({ "kinds": [{ "kind": "reminder", "mail": "daily" }] });
-            user.patch("/v1/users/me/notification-preferences", body, "0").await.ok();
+            user.patch("/v1/users/me/notification-preferences", body, "1").await.ok();
             user.post("/v1/users/me/calendar/rotate", json!({})).await.ok();
         }
         app.advance_minutes(6 * 24 * 60 + 10 * 60);

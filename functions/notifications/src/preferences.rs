@@ -134,6 +134,12 @@ impl Preferences {
         }
     }
 
+    /// Which version this is. Those that nobody has ever saved have one too, and
+    /// none that's guessed by who leaves it at nothing.
+    pub fn etag(&self) -> String {
+        (self.revision + 1).to_string()
+    }
+
     /// Notes that something was changed.
     pub fn changed(&mut self, now: Timestamp) {
         self.updated_at = now;

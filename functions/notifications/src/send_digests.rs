@@ -71,7 +71,7 @@ mod tests {
         let app = app_with_section().await;
         app.deliver(&confirmed("ada", 1)).await;
         app.settle().await;
-        wants(&app, "0", "daily").await;
+        wants(&app, "1", "daily").await;
         go_to(&app, "2026-03-08T22:00:00Z");
         remind(&app).await;
         assert_eq!(
@@ -144,7 +144,7 @@ mod tests {
             if has_left {
                 app.deliver(&left("ada", 2)).await;
             } else {
-                wants(&app, "1", "off").await;
+                wants(&app, "2", "off").await;
             }
             app.settle().await;
             let before = app.mail().len();

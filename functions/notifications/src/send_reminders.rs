@@ -305,7 +305,7 @@ mod tests {
     async fn who_does_not_want_them_in_their_list_has_them_by_mail_alone() {
         let app = with_seats(&["ada"]).await;
         let body = json!({ "kinds": [{ "kind": "reminder", "inbox": false }] });
-        app.user("ada").patch("/v1/users/me/notification-preferences", body, "0").await.ok();
+        app.user("ada").patch("/v1/users/me/notification-preferences", body, "1").await.ok();
         go_to(&app, "2026-03-08T22:00:00Z");
         tick(&app).await;
         let list = app.user("ada").get("/v1/users/me/notifications").await.ok();

@@ -611,7 +611,7 @@ mod tests {
         let contact = Contact { time_zone: zone.parse().unwrap(), ..contact("ada") };
         app.deliver(&ContactChanged { contact }).await;
         let body = json!({ "quiet_hours": { "from": "22:00", "until": "07:00" } });
-        app.user("ada").patch("/v1/users/me/notification-preferences", body, "0").await.ok();
+        app.user("ada").patch("/v1/users/me/notification-preferences", body, "1").await.ok();
         app
     }
 
@@ -681,7 +681,7 @@ mod tests {
         app.deliver(&Waitlisted { enrollment: enrollment("ada", 1), position: 1 }).await;
         app.settle().await;
         let body = json!({ "kinds": [{ "kind": "waitlisted", "mail": "off" }] });
-        app.user("ada").patch("/v1/users/me/notification-preferences", body, "1").await.ok();
+        app.user("ada").patch("/v1/users/me/notification-preferences", body, "2").await.ok();
         go_to(&app, "2026-03-03T06:00:00Z");
         app.run_job("notifications.send_due").await;
         assert_eq!(fate(&app).await, (DeliveryState::Skipped, Some(Reason::SwitchedOff)));

@@ -61,7 +61,7 @@ impl ShownPreferences {
             digest_hour: preferences.digest_hour,
             time_zone,
             updated_at: (preferences.revision > 0).then_some(preferences.updated_at),
-            etag: preferences.revision.to_string(),
+            etag: preferences.etag(),
         }
     }
 }

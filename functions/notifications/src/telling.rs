@@ -127,7 +127,7 @@ mod tests {
         let app = app();
         let ada = app.user("ada");
         let always = json!({ "quiet_hours": { "from": "00:00", "until": "23:59" } });
-        ada.patch("/v1/users/me/notification-preferences", always, "0").await.ok();
+        ada.patch("/v1/users/me/notification-preferences", always, "1").await.ok();
         let (at, contact) = (app.now(), || contact("ada"));
         let (kind, name) = (FactorKind::Totp, || "Phone".to_owned());
         macro_rules! tell {

@@ -183,7 +183,7 @@ mod tests {
         let commits = app.commits();
         click(&app, "Reminder", ONE_CLICK, FORM).await.ok();
         assert_eq!(app.commits(), commits, "a repeat changes nothing");
-        assert_eq!(app.user("ada").get(uri).await.ok()["etag"], "1");
+        assert_eq!(app.user("ada").get(uri).await.ok()["etag"], "2");
     }
 
     #[tokio::test]

@@ -69,7 +69,7 @@ pub async fn run(cx: Context<User>, request: UpdatePreferences) -> Result<ShownP
     let user_id = own(&cx, &request.user_id)?;
     request.check()?;
     let mut preferences = preferences::of(&cx, &user_id).await?;
-    cx.expect_etag(&preferences.revision.to_string(), request.etag.as_deref())?;
+    cx.expect_etag(&preferences.etag(), request.etag.as_deref())?;
     for WantedKind { kind, mail, inbox } in request.kinds.into_iter().flatten() {
         if let Some(when) = mail {
             preferences.want_mail(kind, when);
@@ -162,11 +162,11 @@ mod tests {
             "quiet_hours": { "from": "22:00", "until": "07:30" },
             "digest_hour": 18,
         });
-        let first = ada.patch(URI, &body, "0").await.ok();
-        assert_eq!((&first["etag"], &first["digest_hour"]), (&"1".into(), &18.into()));
+        let first = ada.patch(URI, &body, "1").await.ok();
+        assert_eq!((&first["etag"], &first["digest_hour"]), (&"2".into(), &18.into()));
         assert_eq!(first["quiet_hours"], json!({ "from": "22:00", "until": "07:30" }));
         let body = json!({ "kinds": [{ "kind": "reminder", "inbox": false }] });
-        let second = ada.patch(URI, &body, "1").await.ok();
+        let second = ada.patch(URI, &body, "2").await.ok();
         let kinds = second["kinds"].as_array().unwrap();
         let kind = |name: &str| kinds.iter().find(|it| it["kind"] == name).unwrap();
         assert_eq!(
@@ -176,7 +176,7 @@ mod tests {
         assert_eq!(kind("rescheduled")["mail"], "off");
         assert_eq!(ada.get(URI).await.ok(), second);
         let loud = json!({ "quiet_hours": { "from": "00:00", "until": "00:00" } });
-        assert!(ada.patch(URI, &loud, "2").await.ok()["quiet_hours"].is_null());
+        assert!(ada.patch(URI, &loud, "3").await.ok()["quiet_hours"].is_null());
         assert_eq!(app.emitted::<PreferencesUpdated>().await.len(), 3);
     }
 
@@ -186,8 +186,8 @@ mod tests {
         let ada = app.user("ada");
         let body = json!({ "digest_hour": 7 });
         ada.patch_without_etag(URI, &body).await.is(ETAG_REQUIRED);
-        ada.patch(URI, &body, "0").await.ok();
-        ada.patch(URI, &body, "0").await.is(STALE_ETAG);
+        ada.patch(URI, &body, "1").await.ok();
+        ada.patch(URI, &body, "1").await.is(STALE_ETAG);
     }
 
     #[tokio::test]
@@ -201,7 +201,7 @@ mod tests {
             json!({ "kind": "cancelled", "mail": "off" }),
         ] {
             let body = json!({ "kinds": [change] });
-            ada.patch(URI, body, "0").await.blames("kinds[0].kind", "required");
+            ada.patch(URI, body, "1").await.blames("kinds[0].kind", "required");
         }
     }
 
@@ -210,26 +210,26 @@ mod tests {
         let app = app();
         let ada = app.user("ada");
         let twice = json!({ "kinds": [{ "kind": "reminder" }, { "kind": "reminder" }] });
-        ada.patch(URI, twice, "0").await.blames("kinds[1].kind", "given-twice");
+        ada.patch(URI, twice, "1").await.blames("kinds[1].kind", "given-twice");
         let digest = json!({ "kinds": [{ "kind": "digest", "mail": "daily" }] });
-        ada.patch(URI, digest, "0").await.blames("kinds[0].kind", "never-ending");
-        ada.patch(URI, json!({ "digest_hour": 24 }), "0")
+        ada.patch(URI, digest, "1").await.blames("kinds[0].kind", "never-ending");
+        ada.patch(URI, json!({ "digest_hour": 24 }), "1")
             .await
             .blames("digest_hour", "out-of-range");
         let hours = json!({ "quiet_hours": { "from": "25:00", "until": "07:00" } });
-        ada.patch(URI, hours, "0").await.blames("quiet_hours.from", "invalid-time-of-day");
+        ada.patch(URI, hours, "1").await.blames("quiet_hours.from", "invalid-time-of-day");
         let kind = json!({ "kinds": [{ "kind": "advert", "mail": "off" }] });
-        ada.patch(URI, kind, "0").await.blames("kinds[0].kind", "unknown-value");
+        ada.patch(URI, kind, "1").await.blames("kinds[0].kind", "unknown-value");
         let many = json!({ "kinds": vec![json!({ "kind": "reminder" }); 51] });
-        ada.patch(URI, many, "0").await.blames("kinds", "too-long");
+        ada.patch(URI, many, "1").await.blames("kinds", "too-long");
     }
 
     #[tokio::test]
     async fn nobody_else_changes_them() {
         let app = app();
         let (uri, body) = ("/v1/users/ada/notification-preferences", json!({ "digest_hour": 7 }));
-        app.anyone().patch(uri, &body, "0").await.is(UNAUTHENTICATED);
-        app.user("bob").patch(uri, &body, "0").await.is(FORBIDDEN);
-        app.admin("root").patch(uri, &body, "0").await.is(FORBIDDEN);
+        app.anyone().patch(uri, &body, "1").await.is(UNAUTHENTICATED);
+        app.user("bob").patch(uri, &body, "1").await.is(FORBIDDEN);
+        app.admin("root").patch(uri, &body, "1").await.is(FORBIDDEN);
     }
 }
