@@ -1,6 +1,11 @@
 # A Cloud Run service for each function, or for each domain; and who may call it.
 
 locals {
+  # The domains that call a service, by what they declare. What is for operators alone no domain calls.
+  calling = {
+    for service, it in local.services : service => sort(distinct(flatten([for function in it.functions : try(function.callers, [])])))
+  }
+
   # What each service is told, by its environment; shared/google/src/environment.rs reads it.
   settings = {
     for service, it in local.services : service => merge(
@@ -20,8 +25,8 @@ locals {
       },
       it.target == null ? {} : { FUNCTION_TARGET = it.target },
       # Whose calls are the platform's own, by what they are. The gateway isn't among them: it calls for people.
-      !contains(values(it.functions)[*].invoker, "domains") ? {} : {
-        AULA_CALLERS = join(",", [for domain in sort(distinct(flatten([for function in it.functions : try(function.callers, [])]))) : google_service_account.domain[domain].email])
+      length(local.calling[service]) == 0 ? {} : {
+        AULA_CALLERS = join(",", [for domain in local.calling[service] : google_service_account.domain[domain].email])
       },
       !contains(values(it.functions)[*].invoker, "push") ? {} : { AULA_PUSH_ACCOUNT = google_service_account.push.email },
       !contains(values(it.functions)[*].invoker, "scheduler") ? {} : { AULA_SCHEDULER_ACCOUNT = google_service_account.scheduler.email },
