@@ -8,16 +8,19 @@ locals {
       AULA_SMTP_URL = "mail-server"
     },
     local.mail_providers,
+    local.identity_providers,
   )
 
-  # A service can't start before each of its secrets has a version: this one is only there when it's asked for.
-  mail_providers = var.mail_providers ? { AULA_MAIL_PROVIDERS = "mail-providers" } : {}
+  # A service can't start before each of its secrets has a version: these are only there when they're asked for.
+  identity_providers = var.identity_providers ? { AULA_IDENTITY_PROVIDERS = "identity-providers" } : {}
+  mail_providers     = var.mail_providers ? { AULA_MAIL_PROVIDERS = "mail-providers" } : {}
 
   secrets_of = {
     for domain in local.domains : domain => merge(
       # Every domain seals keys of repeated requests and page tokens with the platform's secret.
       { AULA_SECRET = local.secrets.AULA_SECRET },
       contains(local.needs.mail, domain) ? merge({ AULA_SMTP_URL = local.secrets.AULA_SMTP_URL }, local.mail_providers) : {},
+      domain == "identity" ? local.identity_providers : {},
     )
   }
 

@@ -40,7 +40,6 @@ locals {
       it.domain != "identity" || var.admin_email == null ? {} : { AULA_ADMIN_EMAIL = var.admin_email },
       # API Gateway passes a request through one of Google's front ends, which writes down whom it heard.
       it.domain != "identity" ? {} : { AULA_PROXIES = "1" },
-      !var.identity_platform ? {} : { AULA_IDENTITY_PLATFORM = var.project_id },
     )
   }
 

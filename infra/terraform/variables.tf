@@ -117,6 +117,13 @@ variable "admin_email" {
   }
 }
 
+variable "identity_providers" {
+  description = "Whether people may sign in with accounts elsewhere. Then the secret identity-providers must have a version: the providers as a JSON array."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "mail_providers" {
   description = "Whether mail providers tell what became of mail. Then the secret mail-providers must have a version: name:secret, separated by commas."
   type        = bool

@@ -1,4 +1,4 @@
-//! `identity.erased.v1`: a person is no more, and teaches no course.
+//! On `identity.erased.v1`: a person is no more, and teaches no course.
 //!
 //! A course that they taught alone stays as it is, with nobody: admins run it,
 //! and give it to somebody else.

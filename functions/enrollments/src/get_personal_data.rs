@@ -1,4 +1,4 @@
-//! What enrollments keep of a person, for identity's export.
+//! `GET /internal/enrollments/users/{user_id}/personal-data`
 
 use contracts::{enrollments::GetPersonalData, identity::PersonalData};
 use runtime::prelude::*;

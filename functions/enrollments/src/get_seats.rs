@@ -1,7 +1,7 @@
 //! `POST /internal/enrollments/get-seats`
 
 use contracts::enrollments::{GetSeats, SeatsOfSections};
-use runtime::prelude::*;
+use runtime::{Key, prelude::*};
 
 use crate::{block::SeatBlock, seats::Seats};
 
@@ -11,6 +11,13 @@ pub async fn run(cx: Context<System>, request: GetSeats) -> Result<SeatsOfSectio
     let blocks: Vec<_> = sections.iter().flat_map(|seats| seats.block_ids()).collect();
     let blocks = cx.get_all::<SeatBlock>(&blocks).await?;
     let blocks: Vec<_> = blocks.into_iter().flatten().collect();
+    for seats in &sections {
+        let its = blocks.iter().filter(|it| it.section_id == seats.section_id && seats.owns(it));
+        if its.count() < seats.block_ids().len() {
+            // The seats were gathered since their document was read: it's read again.
+            return Err(Error::Stale(Key::of::<Seats>(seats.key())));
+        }
+    }
     let counted = |seats: Stored<Seats>| {
         let its = blocks.iter().filter(|it| it.section_id == seats.section_id && seats.owns(it));
         contracts::enrollments::Seats {

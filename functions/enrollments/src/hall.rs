@@ -110,6 +110,11 @@ impl Hall {
         }
     }
 
+    /// Whether all its blocks go into one document when it's saved: that's a write for each.
+    pub fn gathers(&self) -> bool {
+        self.is_whole && !self.blocks.is_empty()
+    }
+
     /// Whether anything was changed since it was opened.
     pub fn is_changed(&self) -> bool {
         self.is_new() || self.seen != self.before
@@ -181,4 +186,127 @@ async fn blocks<C>(
 
 fn free(blocks: &[Stored<SeatBlock>]) -> u32 {
     blocks.iter().map(|block| block.free()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use contracts::courses::SectionFacts;
+    use serde_json::json;
+    use testing::App;
+
+    use super::*;
+    use crate::{
+        course::Course,
+        tests::{app, course, enroll, enrolled, section, state},
+    };
+
+    /// A section of four seats in two blocks, which nobody has joined.
+    async fn spread() -> App {
+        let app = app(section(Some(4)), course());
+        let mut seats = Seats::of(&section(Some(4)));
+        let blocks = seats.spread(2);
+        assert_eq!(blocks.len(), 2);
+        let changes = Changes::new().create(&seats).create(&Course::from(&course()));
+        let changes = blocks.iter().fold(changes, Changes::create);
+        app.context().commit(changes).await.expect("nothing was there");
+        app
+    }
+
+    async fn seats(app: &App) -> Seats {
+        app.context().get::<Seats>("s1").await.unwrap().expect("it's known").into_inner()
+    }
+
+    /// How many seats each block has given out; nothing of one that's gone.
+    async fn taken(app: &App) -> Vec<u32> {
+        let ids = [0, 1].map(|number| SeatBlock::id_of(&"s1".into(), number));
+        let found = app.context().get_all::<SeatBlock>(&ids).await.unwrap();
+        found.into_iter().flatten().map(|block| block.taken).collect()
+    }
+
+    /// How many seats everybody is told are taken.
+    async fn told(app: &App) -> u64 {
+        let body = json!({ "section_ids": ["s1"] });
+        let told = app.platform().post("/internal/enrollments/get-seats", body).await.ok();
+        told["sections"][0]["seats_taken"].as_u64().expect("a number")
+    }
+
+    #[tokio::test]
+    async fn who_takes_or_leaves_a_seat_of_a_block_leaves_the_section_as_it_is() {
+        let app = spread().await;
+        let before = seats(&app).await;
+        let ada = enrolled(&app, "ada").await;
+        enroll(&app, "bob").await.ok();
+        enroll(&app, "cid").await.ok();
+        assert_eq!((taken(&app).await, told(&app).await), (vec![2, 1], 3));
+        let path = format!("/v1/enrollments/{ada}/cancel");
+        app.user("ada").post(&path, json!({})).await.ok();
+        assert_eq!((taken(&app).await, told(&app).await), (vec![1, 1], 2));
+        assert_eq!(seats(&app).await, before);
+    }
+
+    #[tokio::test]
+    async fn when_they_run_out_the_blocks_are_gathered_and_the_queue_begins() {
+        let app = spread().await;
+        for name in ["ada", "bob", "cid", "dan"] {
+            assert_eq!(enroll(&app, name).await.body["state"], "confirmed");
+        }
+        assert_eq!(taken(&app).await, [2, 2]);
+        assert_eq!(enroll(&app, "eve").await.body["waitlist_position"], 1);
+        assert_eq!(taken(&app).await, Vec::<u32>::new());
+        assert_eq!((seats(&app).await.taken, told(&app).await), (4, 4));
+        let numbers = [enroll(&app, "fay").await, enroll(&app, "gus").await];
+        assert_eq!(numbers.map(|it| it.body["waitlist_position"].clone()), [2, 3]);
+        assert_eq!(state(&app, "eve").await, ("waitlisted".into(), json!(1)));
+    }
+
+    #[tokio::test]
+    async fn whoever_changes_the_rules_gathers_the_blocks_first() {
+        let app = spread().await;
+        enroll(&app, "ada").await.ok();
+        let path = "/internal/enrollments/sections/s1/limit-seats";
+        app.platform().post(path, json!({ "most": 1, "revision": 1 })).await.ok();
+        assert_eq!(taken(&app).await, Vec::<u32>::new());
+        assert_eq!(seats(&app).await.taken, 1);
+        assert_eq!(enroll(&app, "bob").await.body["state"], "waitlisted");
+    }
+
+    #[tokio::test]
+    async fn a_seat_is_handed_on_and_moved_within_the_blocks() {
+        let app = spread().await;
+        let ada = enrolled(&app, "ada").await;
+        let path = format!("/v1/enrollments/{ada}/transfer");
+        let ines = app.instructor("ines");
+        ines.post(&path, json!({ "to_user_id": "bob" })).await.ok();
+        assert_eq!((taken(&app).await, told(&app).await), (vec![1, 0], 1));
+        assert_eq!(state(&app, "bob").await.0, "confirmed");
+    }
+
+    #[tokio::test]
+    async fn who_is_approved_late_gets_a_seat_of_a_block() {
+        let asks = SectionFacts { approval_required: true, ..section(Some(4)) };
+        let app = app(asks.clone(), course());
+        let ada = enrolled(&app, "ada").await;
+        let mut stored = app.context().get::<Seats>("s1").await.unwrap().expect("it's known");
+        let asks_no_more = SectionFacts { revision: 2, approval_required: false, ..asks };
+        assert!(stored.learn(&asks_no_more, app.now()));
+        let blocks = stored.spread(2);
+        let changes = blocks.iter().fold(Changes::new().save(&stored), Changes::create);
+        app.context().commit(changes).await.expect("nobody else writes");
+
+        let path = format!("/v1/enrollments/{ada}/review");
+        let approved = app.instructor("ines").post(&path, json!({ "decision": "approve" })).await;
+        assert_eq!(approved.ok()["state"], "confirmed");
+        assert_eq!((taken(&app).await, told(&app).await), (vec![1, 0], 1));
+    }
+
+    #[tokio::test]
+    async fn a_block_that_is_missing_is_no_free_seat() {
+        let app = spread().await;
+        let id = SeatBlock::id_of(&"s1".into(), 1);
+        let block = app.context().get::<SeatBlock>(&id).await.unwrap().expect("there are two");
+        app.context().commit(Changes::new().delete(&block)).await.expect("it was there");
+        let body = json!({ "section_ids": ["s1"] });
+        let told = app.platform().post("/internal/enrollments/get-seats", body).await;
+        assert_eq!(told.status, 503);
+    }
 }

@@ -1,8 +1,9 @@
 //! Enrollments: who has a seat in a section, and who waits for one.
 //!
-//! A section's seats are counted in one document, [`seats::Seats`], and a seat
-//! is given in the same commit that counts it: at every instant there are at
-//! most as many confirmed enrollments as seats. Who finds none free joins the
+//! A section's seats are counted in one document, [`seats::Seats`], or in
+//! [blocks](block) while there are plenty, and a seat is given in the same commit
+//! that counts it: at every instant there are at most as many confirmed
+//! enrollments as seats. Who finds none free joins the
 //! queue; who leaves hands their seat to its first in the commit of leaving.
 //! What a section allows is its course's business: it's learned from events,
 //! at once where that matters, and asked for where it isn't known yet.

@@ -90,6 +90,12 @@ async fn sections(cx: &Context<System>, part: &Part) -> Result<BTreeMap<SectionI
         let rows = part.section_ids.iter().filter(|it| *it == section_id).count();
         let wanted = Want::Seats(u32::try_from(rows).unwrap_or(u32::MAX));
         let section = match known(cx, section_id, wanted).await {
+            // A part and the blocks of several sections may be more than a commit takes:
+            // they are gathered first, in a commit of their own.
+            Ok(known) if known.seats.gathers() => {
+                cx.commit_part(known.seats.changes()).await?;
+                Ok(self::known(cx, section_id, wanted).await?)
+            }
             Ok(known) => Ok(known),
             Err(Error::Refused(refusal)) => Err(*refusal),
             Err(other) => return Err(other),

@@ -84,9 +84,8 @@ pub struct Options {
         hide_env_values = true
     )]
     pub mail_providers: Option<Providers>,
-
-    /// How many seats of a large section go into one document; 0: all of them
-    #[arg(long, env = "AULA_SEATS_IN_BLOCK", value_name = "N", default_value_t = Settings::SEATS_IN_BLOCK)]
+    /// How many seats of a large section go into one document; 0: all of them.
+    #[arg(long, global = true, env = "AULA_SEATS_IN_BLOCK", value_name = "N", default_value_t = Settings::SEATS_IN_BLOCK)]
     pub seats_in_block: u32,
 }
 

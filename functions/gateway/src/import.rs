@@ -66,6 +66,14 @@ struct Report {
     refused: usize,
 }
 
+impl Report {
+    /// A row that can't be read.
+    fn refuse(&mut self, line: u64, why: &str) {
+        self.refused += 1;
+        self.lines.push(format!("line {line}: refused: {why}"));
+    }
+}
+
 impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.lines.iter().try_for_each(|line| writeln!(f, "{line}"))?;
@@ -104,8 +112,12 @@ impl Rows {
         Ok(Self { columns, rows })
     }
 
-    /// Refuses columns that mean nothing here: a misspelled one would be lost without a word.
-    fn expect(&self, known: impl Fn(&str) -> bool) -> anyhow::Result<()> {
+    /// Refuses columns that are neither read nor begin like one that's known and left
+    /// out: a misspelled one would be lost without a word.
+    fn expect(&self, read: &[&str], ignored: &[&str]) -> anyhow::Result<()> {
+        let known = |column: &str| {
+            read.contains(&column) || ignored.iter().any(|it| column.starts_with(it))
+        };
         let unknown: Vec<_> = self.columns.iter().filter(|it| !known(it)).cloned().collect();
         ensure!(unknown.is_empty(), "these columns aren't known: {}", unknown.join(", "));
         Ok(())

@@ -76,25 +76,15 @@ pub async fn run(cx: Context<User>, request: ExportUser) -> Result<Archive> {
     cx.answer(Changes::new().emit(&event), archive).await
 }
 
-/// The most documents of a kind that are read at once.
-const MANY: u32 = 200;
-
 /// What identity keeps: whom it knows, not how they show it.
 async fn own(cx: &Context<User>, person: &Person) -> Result<PersonalData> {
-    let mut sessions = Vec::new();
-    let mut query = Session::all_of(&person.id).limit(MANY);
-    loop {
-        let (some, next) = cx.query::<Session>(&query).await?;
-        let listed = some.iter().filter_map(|it| it.listed(cx.caller.session_id()));
-        sessions.extend(listed.map(json));
-        let Some(next) = next else { break };
-        query = query.after(Some(next));
-    }
-    let (identities, _) = cx.query::<IdentityLink>(&IdentityLink::all_of(&person.id)).await?;
+    let sessions = cx.query_all::<Session>(&Session::all_of(&person.id)).await?;
+    let listed = sessions.iter().filter_map(|it| it.listed(cx.caller.session_id()));
+    let identities = cx.query_all::<IdentityLink>(&IdentityLink::all_of(&person.id)).await?;
     let devices = cx.get::<Devices>(person.id.as_str()).await?;
     let collections = [
         ("users", vec![json(person)]),
-        ("sessions", sessions),
+        ("sessions", listed.map(json).collect()),
         ("devices", devices.iter().map(|it| json(&**it)).collect()),
         ("identities", identities.iter().map(|it| json(&**it)).collect()),
     ];

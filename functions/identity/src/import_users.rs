@@ -1,4 +1,5 @@
-//! People who were registered elsewhere, for the platform's operator.
+//! `POST /internal/identity/users/import`: people who were registered elsewhere, for
+//! the platform's operator.
 
 use contracts::{
     TimeZone,

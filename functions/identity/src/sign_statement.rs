@@ -1,3 +1,5 @@
+//! `POST /internal/identity/sign-statement`
+//!
 //! Statements in the platform's name: only here are they signed, with the keys
 //! that access tokens are signed with.
 

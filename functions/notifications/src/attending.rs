@@ -9,7 +9,6 @@ use crate::{
     delivery::Reason,
     erasure,
     news::{About, News},
-    reading,
     reminder::{self, Reminder},
     rescheduling,
     section::{self, KnownSection},
@@ -128,7 +127,7 @@ pub async fn planned(
     let existing = if attendance.is_new() {
         Vec::new()
     } else {
-        reading::all(cx, Reminder::of(&attendance.id)).await?
+        cx.query_all(&Reminder::of(&attendance.id)).await?
     };
     let mut changes = Changes::new();
     for reminder in &reminder::plan(existing, attendance, section, since) {

@@ -13,7 +13,6 @@ use crate::{
     calendar::{self, FeedEntry},
     feed::Feed,
     inbox_item::Titles,
-    reading,
     section::KnownSection,
 };
 
@@ -60,7 +59,7 @@ pub async fn run(cx: Context<Anyone>, request: GetCalendar) -> Result<Content> {
     if !feed.zip(token).is_some_and(|(feed, token)| feed.opens(&cx, &token)) {
         return Err(CALENDAR_NOT_FOUND.into());
     }
-    let attendances = reading::all(&cx, Attendance::of(&user_id)).await?;
+    let attendances = cx.query_all(&Attendance::of(&user_id)).await?;
     let sections = sections(&cx, &attendances).await?;
     let since = cx.now.plus_minutes(-KEPT_DAYS * 24 * 60);
     let mut entries = Vec::new();

@@ -6,20 +6,20 @@ use serde_json::Value;
 
 use crate::{
     attendance::Attendance, contact::KnownContact, delivery::Delivery, digest::Digest, feed::Feed,
-    inbox_item::InboxItem, preferences::Preferences, reading, reminder::Reminder,
+    inbox_item::InboxItem, preferences::Preferences, reminder::Reminder,
 };
 
 pub async fn run(cx: Context<System>, request: GetPersonalData) -> Result<PersonalData> {
     let user_id = &request.user_id;
     let mut data = PersonalData::default();
-    let attendances = reading::all::<_, Attendance>(&cx, Attendance::of(user_id)).await?;
+    let attendances = cx.query_all::<Attendance>(&Attendance::of(user_id)).await?;
     for attendance in &attendances {
-        add(&mut data, reading::all::<_, Reminder>(&cx, Reminder::of(&attendance.id)).await?);
+        add(&mut data, cx.query_all::<Reminder>(&Reminder::of(&attendance.id)).await?);
     }
     add(&mut data, attendances);
-    add(&mut data, reading::all::<_, Delivery>(&cx, Delivery::of(user_id)).await?);
-    add(&mut data, reading::all::<_, InboxItem>(&cx, InboxItem::of(user_id)).await?);
-    add(&mut data, reading::all::<_, Digest>(&cx, Digest::of(user_id)).await?);
+    add(&mut data, cx.query_all::<Delivery>(&Delivery::of(user_id)).await?);
+    add(&mut data, cx.query_all::<InboxItem>(&InboxItem::of(user_id)).await?);
+    add(&mut data, cx.query_all::<Digest>(&Digest::of(user_id)).await?);
     add(&mut data, one::<Feed>(&cx, user_id).await?);
     add(&mut data, one::<Preferences>(&cx, user_id).await?);
     add(&mut data, one::<KnownContact>(&cx, user_id).await?);

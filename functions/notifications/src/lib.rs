@@ -75,7 +75,6 @@ mod on_identity_registration_repeated;
 mod on_notifications_delivery_requested;
 mod own;
 mod preferences;
-mod reading;
 mod reminder;
 mod rescheduling;
 mod resend;

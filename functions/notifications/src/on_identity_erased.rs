@@ -15,7 +15,6 @@ use crate::{
     feed::Feed,
     inbox_item::InboxItem,
     preferences::Preferences,
-    reading,
     reminder::Reminder,
 };
 
@@ -25,14 +24,13 @@ pub async fn run(cx: Context<System>, event: Erased) -> Result<()> {
         // At first: what is told of them from now on isn't kept.
         cx.commit_part(Changes::new().create(&Erasure::new(&cx, user_id))).await?;
     }
-    for attendance in reading::all::<_, Attendance>(&cx, Attendance::of(user_id)).await? {
-        drop_all(&cx, reading::all::<_, Reminder>(&cx, Reminder::of(&attendance.id)).await?)
-            .await?;
+    for attendance in cx.query_all::<Attendance>(&Attendance::of(user_id)).await? {
+        drop_all(&cx, cx.query_all::<Reminder>(&Reminder::of(&attendance.id)).await?).await?;
         drop_all(&cx, vec![attendance]).await?;
     }
-    drop_all(&cx, reading::all::<_, Delivery>(&cx, Delivery::of(user_id)).await?).await?;
-    drop_all(&cx, reading::all::<_, InboxItem>(&cx, InboxItem::of(user_id)).await?).await?;
-    drop_all(&cx, reading::all::<_, Digest>(&cx, Digest::of(user_id)).await?).await?;
+    drop_all(&cx, cx.query_all::<Delivery>(&Delivery::of(user_id)).await?).await?;
+    drop_all(&cx, cx.query_all::<InboxItem>(&InboxItem::of(user_id)).await?).await?;
+    drop_all(&cx, cx.query_all::<Digest>(&Digest::of(user_id)).await?).await?;
     drop_one::<Feed>(&cx, user_id).await?;
     drop_one::<Preferences>(&cx, user_id).await?;
     drop_one::<KnownContact>(&cx, user_id).await

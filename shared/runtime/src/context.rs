@@ -95,6 +95,19 @@ impl<C> Context<C> {
         Ok((documents, next))
     }
 
+    /// Reads all documents that a query finds, a part at a time.
+    pub async fn query_all<D: Document>(&self, query: &Query) -> Result<Vec<Stored<D>>> {
+        let (mut all, mut part) = (Vec::new(), query.clone());
+        loop {
+            let (some, next) = self.query(&part).await?;
+            all.extend(some);
+            if next.is_none() {
+                return Ok(all);
+            }
+            part = part.after(next);
+        }
+    }
+
     /// The same, unread: for a list of which only a part is needed.
     pub async fn records(&self, query: &Query) -> Result<(Vec<Record>, Option<Cursor>)> {
         let rows = self.run.ports.store.query(query).await?;

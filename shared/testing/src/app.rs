@@ -254,15 +254,10 @@ impl App {
     /// Hands the last delivered event over once more, as a bus may, to a
     /// subscriber that must succeed.
     pub async fn deliver_again(&self) {
-        if let Err(error) = self.try_deliver_again().await {
+        let event = self.delivered.lock().expect("no holder panics").clone();
+        if let Err(error) = self.hand_over(event.expect("an event was delivered before")).await {
             panic!("delivered again: {}", chain(error));
         }
-    }
-
-    /// Hands the last delivered event over once more, as a bus may.
-    pub async fn try_deliver_again(&self) -> Result<()> {
-        let event = self.delivered.lock().expect("no holder panics").clone();
-        self.hand_over(event.expect("an event was delivered before")).await
     }
 
     async fn hand_over(&self, event: Arc<Envelope>) -> Result<()> {

@@ -75,14 +75,6 @@ impl<'a> As<'a> {
         self
     }
 
-    /// The same person in a certain session.
-    pub fn in_session(mut self, session_id: &str) -> Self {
-        if let Who::Person { session, .. } = &mut self.who {
-            session_id.clone_into(session);
-        }
-        self
-    }
-
     /// Sends a `GET`.
     pub async fn get(&self, uri: &str) -> Answer {
         self.send("GET", uri, &[], Vec::new()).await

@@ -62,7 +62,12 @@ fn the_same_seed_gives_the_same_run_byte_for_byte() {
 fn no_storm_breaks_a_law_where_seats_are_spread() {
     let cast = spreading();
     let weathered = weather(&|seed| crowd(&cast, seed), SEEDS..2 * SEEDS);
-    println!("{:#?}", weathered.unwrap_or_else(|failure| panic!("{failure}")));
+    let weathered = weathered.unwrap_or_else(|failure| panic!("{failure}"));
+    println!("{weathered:#?}");
+    let met = ["none to confirmed", "none to waitlisted", "confirmed to cancelled", "transferred"];
+    let met = met.iter().chain(&["section-full", "a race was lost", "an answer was lost"]);
+    let unmet: Vec<_> = met.filter(|what| !weathered.seen.contains_key(**what)).collect();
+    assert!(unmet.is_empty(), "{SEEDS} seeds never met {unmet:?}");
 }
 
 #[test]

@@ -71,9 +71,7 @@ const IGNORED: [&str; 28] = [
 /// Imports the courses of a file.
 pub(super) async fn import(platform: &Platform, file: &Path) -> anyhow::Result<Report> {
     let rows = Rows::read(file)?;
-    rows.expect(|column| {
-        READ.contains(&column) || IGNORED.iter().any(|it| column.starts_with(it))
-    })?;
+    rows.expect(&READ, &IGNORED)?;
     let mut report = Report::default();
     for (line, record) in &rows.rows {
         match row(&rows, record) {
@@ -81,7 +79,7 @@ pub(super) async fn import(platform: &Platform, file: &Path) -> anyhow::Result<R
                 let code = row.code.clone();
                 report.tell_course(*line, &code, ask(platform, row).await?);
             }
-            Err(why) => report.refuse_row(*line, &why),
+            Err(why) => report.refuse(*line, &why),
         }
     }
     Ok(report)
@@ -181,11 +179,6 @@ impl Report {
         *count += 1;
         let note = imported.note.map(|it| format!(": {it}")).unwrap_or_default();
         self.lines.push(format!("line {line}: {code} {word}{note}"));
-    }
-
-    fn refuse_row(&mut self, line: u64, why: &str) {
-        self.refused += 1;
-        self.lines.push(format!("line {line}: refused: {why}"));
     }
 }
 

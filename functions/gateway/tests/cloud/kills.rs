@@ -5,7 +5,6 @@ use std::{
     collections::BTreeMap,
     sync::atomic::{AtomicBool, AtomicU32, Ordering},
     thread,
-    time::{Duration, Instant},
 };
 
 use runtime::{Random as _, SystemRandom};
@@ -28,21 +27,31 @@ fn killing_processes_at_random_in_a_race_loses_nothing() {
     let section = cloud.open_section(&teacher, &json!({ "capacity": SEATS }));
     let people = crowd(&cloud, PEOPLE);
 
-    let (over, killed) = (AtomicBool::new(false), AtomicU32::new(0));
+    let (over, killed, answered) = (AtomicBool::new(false), AtomicU32::new(0), AtomicU32::new(0));
     let told: BTreeMap<String, Answer> = thread::scope(|scope| {
         scope.spawn(|| {
             // It goes on for a while after the race, when events are carried.
             while killed.load(Ordering::SeqCst) < KILLS || !over.load(Ordering::SeqCst) {
+                let before = answered.load(Ordering::SeqCst);
                 kill_one(&cloud);
                 killed.fetch_add(1, Ordering::SeqCst);
+                // Some of the race lies between one and the next, while it goes on.
+                until("somebody to be answered", || {
+                    let goes_on = answered.load(Ordering::SeqCst) > before;
+                    (goes_on || over.load(Ordering::SeqCst)).then_some(())
+                });
             }
         });
         let racing: Vec<_> = people
             .chunks(PEOPLE / 20)
             .map(|few| {
-                let (cloud, section) = (&cloud, &section);
+                let (cloud, section, answered) = (&cloud, &section, &answered);
                 scope.spawn(move || {
-                    let enroll = |it: &Person| (it.id.clone(), insist(cloud, section, it));
+                    let enroll = |it: &Person| {
+                        let answer = insist(cloud, section, it);
+                        answered.fetch_add(1, Ordering::SeqCst);
+                        (it.id.clone(), answer)
+                    };
                     few.iter().map(enroll).collect::<Vec<_>>()
                 })
             })
@@ -82,18 +91,19 @@ fn killing_processes_at_random_in_a_race_loses_nothing() {
     }
 }
 
-/// Kills the process of some service.
+/// Kills the process of some service, and waits until it has another.
 fn kill_one(cloud: &Cloud) {
-    const PAUSE: Duration = Duration::from_millis(150);
-    let began = Instant::now();
-    let running: Vec<_> = cloud.processes().iter().filter_map(|it| it.id).collect();
+    let processes = cloud.processes();
+    let running: Vec<_> = processes.iter().filter_map(|it| Some((&it.service, it.id?))).collect();
     assert!(!running.is_empty(), "some process runs");
     let mut bytes = [0; 4];
     SystemRandom.fill(&mut bytes);
     let chosen = usize::try_from(u32::from_le_bytes(bytes)).expect("it fits");
-    signal("-KILL", running[chosen % running.len()]);
-    // Somewhat apart, so that some is answered in between.
-    thread::sleep(PAUSE.saturating_sub(began.elapsed()));
+    let (service, killed) = running[chosen % running.len()];
+    signal("-KILL", killed);
+    until(&format!("{service} to be started again"), || {
+        cloud.process(service).id.filter(|id| *id != killed)
+    });
 }
 
 /// Asks for a seat until there's a definite answer, with the same key each time.

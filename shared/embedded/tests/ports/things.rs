@@ -83,6 +83,7 @@ async fn act(cx: &Context<System>, act: Act, id: &str) -> Result<()> {
             cx.commit_part(Changes::new().save(&tries)).await?;
             if tries.done <= 2 { Err(anyhow::anyhow!("{id} fails").into()) } else { Ok(()) }
         }
+        // The work itself takes so long, by the tests' clock, which stands still till all wait.
         Act::Dawdle => {
             tokio::time::sleep(Duration::from_millis(3_500)).await;
             Ok(())

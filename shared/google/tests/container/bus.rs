@@ -63,6 +63,8 @@ impl Carried for Pushed {
         &self.ports
     }
 
+    /// Nothing tells when the emulator has given up, or pushed for the last time:
+    /// the rules look again after this long, and not for ever.
     async fn pass_time(&self) {
         self.ports.clock.sleep(Duration::from_millis(100)).await;
     }
@@ -120,7 +122,10 @@ async fn what_was_parked_can_be_replayed_to_its_subscriber() {
     assert_eq!(parked_event(&parked).unwrap().id, "e1");
     pushed.dead_letters.replay_parked(&parked, "letters.sent.v1").await.unwrap();
     let seen = runtime::Key { collection: "seen", id: "a".to_owned() };
+    let mut looks = 0;
     while pushed.ports.store.get(&seen).await.unwrap().is_none() {
+        looks += 1;
+        assert!(looks < 400, "it was replayed, and never arrived");
         pushed.pass_time().await;
     }
 
