@@ -7,6 +7,7 @@ use crate::{
     ending::end_all,
     fresh::{REAUTHENTICATION_REQUIRED, fresh},
     person::{OWN_ACCESS, Person},
+    still_admin::still_admin,
 };
 
 /// Close an account.
@@ -34,6 +35,7 @@ impl Endpoint for DeleteUser {
 pub async fn run(cx: Context<User>, request: DeleteUser) -> Result<()> {
     let user_id = cx.caller.resolve(&request.user_id)?;
     let mut person = if user_id != cx.caller.id {
+        still_admin(&cx).await?;
         cx.get::<Person>(user_id.as_str()).await?.ok_or(USER_NOT_FOUND)?
     } else if cx.caller.is_admin() {
         return Err(OWN_ACCESS.into());

@@ -48,7 +48,9 @@ async fn import(cx: &Context<System>, newcomer: Newcomer) -> Result<UserImported
     person.locale = newcomer.locale;
     person.time_zone = newcomer.time_zone;
     person.verify(cx.settings().admin_email.as_deref(), cx.now);
-    person.allow(&newcomer.roles, &NOBODY.into(), cx.now)?;
+    // Whom the settings make an admin stays one, whatever the file says.
+    let roles = [person.roles.clone(), newcomer.roles].concat();
+    person.allow(&roles, &NOBODY.into(), cx.now)?;
     let credentials = Credentials::new(person.id.clone(), password, cx.now);
     let changes = Changes::new().create(&Address::of(&person)).create(&person).create(&credentials);
     cx.commit_part(changes.emit(&ContactChanged { contact: person.contact() })).await?;
@@ -116,7 +118,7 @@ mod tests {
     use crate::{
         account::Account,
         sign_in::WRONG_CREDENTIALS,
-        tests::{OTHER, PASSWORD, app, ask, code, enter, member, person, reset, sign_in},
+        tests::{OTHER, PASSWORD, app, ask, code, enter, member, person, reset, roles, sign_in},
     };
 
     const ADA: &str = "ada@example.org";
@@ -127,6 +129,15 @@ mod tests {
     async fn import(app: &App, rows: Value) -> Value {
         let imported = app.platform().post(URI, json!({ "rows": rows })).await.ok();
         imported["outcomes"].clone()
+    }
+
+    #[tokio::test]
+    async fn whom_the_settings_make_an_admin_is_one_whatever_the_file_says() {
+        let app = app();
+        let row = json!({ "email": App::ADMIN_EMAIL, "name": "Root", "roles": ["instructor"] });
+        assert_eq!(import(&app, json!([row])).await[0]["outcome"], "created");
+        let roles = roles(&app, App::ADMIN_EMAIL).await;
+        assert!(roles.contains(&Role::Admin) && roles.contains(&Role::Instructor), "{roles:?}");
     }
 
     #[tokio::test]

@@ -50,6 +50,7 @@ mod rotate_keys;
 mod session;
 mod sign_in;
 mod sign_statement;
+mod still_admin;
 #[cfg(test)]
 mod tests;
 mod tokens;

@@ -8,6 +8,7 @@ use crate::{
     code::{Code, INVALID_CODE, Purpose},
     email::Email,
     ending::end_all,
+    identity_link::IdentityLink,
     password::NewPassword,
     person::Person,
 };
@@ -166,6 +167,9 @@ async fn change_email(cx: Context<Anyone>, request: &RedeemCode) -> Result<Redee
     cx.answer(changes, Redeemed { status: Outcome::EmailChanged }).await
 }
 
+/// The most accounts elsewhere that are let go at once: nobody has so many.
+const LINKS: u32 = 100;
+
 /// The address is its owner's.
 fn verify(cx: &Context<Anyone>, account: Account) -> Changes {
     let mut person = account.person;
@@ -176,7 +180,8 @@ fn verify(cx: &Context<Anyone>, account: Account) -> Changes {
 }
 
 /// The address is its owner's, who takes another password; whoever was in with
-/// the old one is out.
+/// the old one is out, by the accounts elsewhere that they have linked, too. One
+/// with the same address is linked again at its next sign-in.
 async fn reset(cx: &Context<Anyone>, account: Account, password: NewPassword) -> Result<Changes> {
     let Account { mut person, mut credentials } = account;
     let password = password.hash(cx.random()).await?;
@@ -185,6 +190,8 @@ async fn reset(cx: &Context<Anyone>, account: Account, password: NewPassword) ->
     let ended = end_all(cx, &mut person).await?;
     let (contact, changed_at) = (person.contact(), cx.now);
     let changes = Changes::new().save(&person).save(&credentials).and(ended);
+    let links = IdentityLink::all_of(&person.id).limit(LINKS);
+    let changes = cx.query::<IdentityLink>(&links).await?.0.iter().fold(changes, Changes::delete);
     let changes = changes.emit(&PasswordChanged { contact: contact.clone(), changed_at });
     Ok(if is_new { changes.emit(&ContactChanged { contact }) } else { changes })
 }
@@ -254,6 +261,19 @@ mod tests {
         sign_in(&app, ADA, OTHER).await.ok();
         let told = app.emitted::<PasswordChanged>().await;
         assert_eq!((told.len(), told[0].changed_at), (1, app.now()));
+    }
+
+    #[tokio::test]
+    async fn a_reset_lets_go_of_accounts_elsewhere() {
+        let app = app();
+        let id = member(&app, ADA).await;
+        let link = IdentityLink::new("https://other.example", "mallory", &id, app.now());
+        let cx = app.context();
+        cx.commit(Changes::new().create(&link)).await.expect("nothing was there");
+        let code = asked_to_reset(&app).await;
+        reset(&app, ADA, &code, OTHER).await.ok();
+        let (links, _) = cx.query::<IdentityLink>(&IdentityLink::all_of(&id)).await.unwrap();
+        assert!(links.is_empty(), "whoever linked it is out");
     }
 
     #[tokio::test]

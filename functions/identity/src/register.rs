@@ -191,6 +191,13 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_stranger_does_not_say_how_long_the_domains_may_take() {
+        let app = app();
+        let hurried = app.anyone().with_header("x-aula-timeout-ms", "1");
+        assert_eq!(hurried.post("/v1/users", form("ada@example.org")).await.status, 202);
+    }
+
+    #[tokio::test]
     async fn whoever_registers_gets_a_code_and_cannot_sign_in_before_redeeming_it() {
         let app = app();
         let answer = register(&app, "Ada@Example.org").await;

@@ -9,6 +9,7 @@ use runtime::{prelude::*, problems::FORBIDDEN};
 use crate::{
     ending::end_all,
     person::{NOT_VERIFIED, Name, OWN_ACCESS, Person, Profile, ProfileChange, State},
+    still_admin::still_admin,
 };
 
 /// Change a person's profile, or what they may do.
@@ -69,6 +70,9 @@ pub async fn run(cx: Context<User>, request: UpdateUser) -> Result<Profile> {
     let person = person.filter(|it| !it.is_closed() || cx.caller.is_admin());
     let mut person = person.ok_or(USER_NOT_FOUND)?;
     request.check_fields()?;
+    if request.roles.is_some() || request.state.is_some() {
+        still_admin(&cx).await?;
+    }
     cx.expect_etag(&person.etag(), request.etag.as_deref())?;
 
     let changes = change(&cx, request, &mut person).await?;
@@ -155,6 +159,26 @@ mod tests {
         let told = app.emitted::<ContactChanged>().await.pop().unwrap().contact;
         assert_eq!((told.name.as_str(), told.revision), ("Ada King", 3));
         assert_eq!((told.locale, told.time_zone.as_str()), (Language::Es, "America/Bogota"));
+    }
+
+    #[tokio::test]
+    async fn an_admin_who_was_thrown_out_does_not_come_back_by_an_old_token() {
+        let app = app();
+        let (id, uri) = ada(&app).await;
+        let root = app.admin("root");
+        root.patch(&uri, json!({ "roles": ["admin"] }), "2").await.ok();
+        let old = app.admin(id.as_str());
+        let bob = member(&app, "bob@example.org").await;
+        let bobs = format!("/v1/users/{bob}");
+        old.patch(&bobs, json!({ "roles": ["instructor"] }), "2").await.ok();
+
+        let out = root.patch(&uri, json!({ "state": "disabled" }), "3").await.ok();
+        let etag = out["etag"].as_str().unwrap();
+        let back = json!({ "state": "active", "roles": ["admin"] });
+        old.patch(&uri, &back, etag).await.is(FORBIDDEN);
+        old.patch(&bobs, json!({ "roles": ["admin"] }), "3").await.is(FORBIDDEN);
+        old.delete(&bobs).await.is(FORBIDDEN);
+        assert_eq!(root.get(&uri).await.ok()["state"], "disabled");
     }
 
     #[tokio::test]

@@ -206,7 +206,11 @@ impl Keyring for FileKeyring {
         }
         let gone: Vec<_> = keys.drain(..retired(&times(&keys), now)).collect();
         for file in gone.iter().filter_map(|it| it.file.as_deref()) {
-            fs::remove_file(file).with_context(|| file.display().to_string())?;
+            match fs::remove_file(file) {
+                // Somebody has tidied up before.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                removed => removed.with_context(|| file.display().to_string())?,
+            }
         }
         let place = signing(&times(&keys), now);
         let (mut kept, mut signs) = (

@@ -237,7 +237,9 @@ fn health(draining: Arc<AtomicBool>) -> Router {
 /// on: so many proxies in front have written down whom they heard, each behind
 /// those before. What stands further in front its sender may have made up.
 fn with_client(mut request: Request, proxies: usize) -> Request {
-    let header = request.headers().get("x-forwarded-for").and_then(|it| it.to_str().ok());
+    // Where there are several, the last is the one that those in front have written.
+    let header = request.headers().get_all("x-forwarded-for").iter().next_back();
+    let header = header.and_then(|it| it.to_str().ok());
     let heard = header.and_then(|it| it.rsplit(',').nth(proxies).or(it.split(',').next()));
     if let Some(client) = heard.and_then(|it| it.trim().parse::<IpAddr>().ok()) {
         request.extensions_mut().insert(ConnectInfo(SocketAddr::from((client, 0))));

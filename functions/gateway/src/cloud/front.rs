@@ -156,6 +156,8 @@ fn rewrite(request: &mut Request, user: Option<HeaderValue>, id_token: &str) {
     if let Some(peer) = peer {
         let before = headers.get(FORWARDED_FOR).and_then(|it| it.to_str().ok());
         let hops = before.map_or_else(|| peer.to_string(), |it| format!("{it}, {peer}"));
+        // In place of what was sent, never beside it.
+        headers.remove(FORWARDED_FOR);
         headers.extend(HeaderValue::try_from(hops).ok().map(|it| (FORWARDED_FOR, it)));
     }
 }
