@@ -51,7 +51,8 @@ pub async fn run(cx: Context<Instructor>, request: CancelSection) -> Result<Show
 
     let cancelled = SectionCancelled { section: section.facts(&course) };
     let card = card::of_changed_sections(&cx, &course, &[&section]).await?;
-    let changes = Changes::new().save(&section).save(&card).emit(&cancelled);
+    // The course too: its card is made of it.
+    let changes = Changes::new().save(&course).save(&section).save(&card).emit(&cancelled);
     let shown = (*section).clone().show(seats.as_ref(), cx.now, true);
     let shown = cx.answer(changes, shown).await?;
     telling::of_section(&cx, &section, &course).await;

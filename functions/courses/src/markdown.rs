@@ -13,13 +13,34 @@ use pulldown_cmark::{CowStr, Event, LinkType, Options, Parser, Tag, TagEnd, html
 /// How many quotes and lists may stand in each other; deeper ones are only text.
 const DEEPEST: usize = 16;
 
+/// How many cells all tables together may come to. A row that is shorter than its
+/// head is filled up, so a few letters could become megabytes.
+const CELLS: usize = 20_000;
+
+/// How long HTML may get, in bytes; what gets longer is shown as it's written.
+const LONGEST: usize = 250_000;
+
 /// Makes HTML of Markdown (`CommonMark` with tables and strikethrough).
 pub fn to_html(markdown: &str) -> String {
-    let parser = Parser::new_ext(markdown, Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH);
+    let mut options = Options::ENABLE_STRIKETHROUGH;
+    // Before it's parsed: the parser fills up the rows at once.
+    options.set(Options::ENABLE_TABLES, most_cells(markdown) <= CELLS);
+    let parser = Parser::new_ext(markdown, options);
     let mut made = String::with_capacity(markdown.len() * 3 / 2);
     let mut depth = Depth::default();
     html::push_html(&mut made, parser.filter_map(|event| depth.admit(event)).map(tame));
+    if made.len() > LONGEST {
+        made.clear();
+        html::push_html(&mut made, std::iter::once(Event::Text(markdown.into())));
+    }
     made
+}
+
+/// No more cells than this are in the tables of a text: every line a row, as wide
+/// as the widest.
+fn most_cells(markdown: &str) -> usize {
+    let widest = markdown.lines().map(|line| line.matches('|').count() + 1).max();
+    markdown.lines().count() * widest.unwrap_or_default()
 }
 
 /// How many quotes and lists are open.
@@ -227,5 +248,16 @@ mod tests {
                 prop_assert!(link.starts_with("href=\"http") || link.starts_with("href=\"mailto:"), "{made}");
             }
         }
+    }
+
+    #[test]
+    fn a_few_letters_do_not_become_megabytes() {
+        let wide = format!("{}\n{}\n", "|a".repeat(360), "|-".repeat(360));
+        let table = format!("{wide}{}\n", "b\n".repeat(730));
+        let html = to_html(&table.repeat(16));
+        assert!(html.len() < 100_000 && !html.contains("<td>"), "{}", html.len());
+        assert!(to_html(&format!("{wide}|b|\n")).contains("<td>b</td>"));
+        let links = to_html(&"[](a:b)".repeat(7_000));
+        assert!(links.len() <= LONGEST, "{}", links.len());
     }
 }

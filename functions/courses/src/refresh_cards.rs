@@ -74,7 +74,9 @@ async fn count(cx: &Context<System>, place: Option<Cursor>) -> Result<Option<Cur
 /// A course's card, made anew.
 async fn refreshed(cx: &Context<System>, id: &CourseId, changed: &[&Section]) -> Result<Changes> {
     let Some(course) = cx.get::<Course>(id.as_str()).await? else { return Ok(Changes::new()) };
-    Ok(Changes::new().save(&card::of_changed_sections(cx, &course, changed).await?))
+    let card = card::of_changed_sections(cx, &course, changed).await?;
+    // The course too: a card of one that has changed meanwhile would undo the change in lists.
+    Ok(Changes::new().save(&course).save(&card))
 }
 
 #[cfg(test)]

@@ -130,11 +130,8 @@ pub async fn run(cx: Context<Instructor>, request: UpdateSection) -> Result<Show
             let (section_id, revision) = (section.id.clone(), section.revision);
             cx.call(LimitSeats { section_id, most, revision }).await?;
         }
-        let mut changes = Changes::new();
-        if section.is_open_longer_in(&next) {
-            // As when it was created: if the course is being deleted, one of the two loses.
-            changes = changes.save(&course);
-        }
+        // The course too: its card is made of it, and where it's being deleted one of the two loses.
+        let mut changes = Changes::new().save(&course);
         let rescheduled = section.take_on(next, cx.now);
         let facts = section.facts(&course);
         if rescheduled {

@@ -28,7 +28,7 @@ pub async fn run(cx: Context<System>, event: Completed) -> Result<()> {
         certificate_id: certificate.id.clone(),
         issued_at: certificate.issued_at,
     };
-    cx.commit(Changes::new().create(&certificate).emit(&told)).await
+    cx.commit(Changes::new().create(&certificate).save(&enrollment).emit(&told)).await
 }
 
 #[cfg(test)]

@@ -82,6 +82,9 @@ pub async fn run(cx: Context<User>, request: RecordProgress) -> Result<Enrollmen
         let achievement = achieved(&cx, &enrollment).await?;
         let told = Completed { enrollment: enrollment.facts(), completed_at: cx.now };
         changes = changes.save(&enrollment).save(&achievement).emit(&told);
+    } else {
+        // It's recorded only while the person has the seat: not beside an erasure or a transfer.
+        changes = changes.save(&enrollment);
     }
     let mut view = enrollment.view(None, cx.now);
     view.progress = Some(progress.view_in_full(&course));

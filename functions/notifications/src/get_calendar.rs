@@ -68,11 +68,14 @@ pub async fn run(cx: Context<Anyone>, request: GetCalendar) -> Result<Content> {
         let gone = section.facts.cancelled || !attendance.has_seat();
         let summary = Titles::of(section).summary();
         let (known, sequence) = (attendance.about(), section.facts.calendar_sequence);
-        let entry = |meeting: &MeetingFacts, cancelled: bool| Entry {
-            meeting: meeting.clone(),
-            summary: summary.clone(),
-            sequence: sequence + known.turns,
-            cancelled,
+        let entry = |meeting: &MeetingFacts, cancelled: bool| {
+            let mut meeting = meeting.clone();
+            if cancelled {
+                // Where people gather is for those who do.
+                (meeting.url, meeting.location) = (None, None);
+            }
+            let sequence = sequence + known.turns;
+            Entry { meeting, summary: summary.clone(), sequence, cancelled }
         };
         let ahead = section.meetings_ahead(since).map(|it| entry(it, gone));
         let withdrawn = section.withdrawn_since(0, since).map(|it| entry(it, true));
@@ -155,7 +158,8 @@ mod tests {
         let uri = address(&app).await;
         let before = read(&app, &uri).await;
         let uid = lines(&before, "UID:")[0].to_owned();
-        let moved = |revision, meetings| {
+        let moved = |revision, mut meetings: Vec<MeetingFacts>| {
+            meetings[0].location = Some("Room 7".into());
             let calendar_sequence = u32::try_from(revision).unwrap() - 1;
             SectionUpdated {
                 section: SectionFacts { meetings, revision, calendar_sequence, ..section() },
@@ -166,6 +170,7 @@ mod tests {
         assert_eq!(lines(&feed, "UID:"), [&uid]);
         assert_eq!(lines(&feed, "SEQUENCE:"), ["SEQUENCE:1"]);
         assert_eq!(lines(&feed, "DTSTART:"), ["DTSTART:20260312T220000Z"]);
+        assert_eq!(lines(&feed, "LOCATION:"), ["LOCATION:Room 7"]);
         app.deliver(&moved(3, vec![meeting("m2", "2026-03-20T22:00:00Z")])).await;
         let feed = read(&app, &uri).await;
         assert_eq!(lines(&feed, "STATUS:"), ["STATUS:CANCELLED", "STATUS:CONFIRMED"]);
@@ -174,6 +179,8 @@ mod tests {
         let feed = read(&app, &uri).await;
         assert_eq!(lines(&feed, "STATUS:"), ["STATUS:CANCELLED"; 2]);
         assert_eq!(lines(&feed, "SEQUENCE:"), ["SEQUENCE:3"; 2]);
+        // Where it is now, who has left isn't told.
+        assert!(!feed.contains("LOCATION:"), "{feed}");
     }
 
     #[tokio::test]

@@ -31,9 +31,10 @@ pub async fn run(cx: Context<System>, event: Erased) -> Result<()> {
     drop_all(&cx, cx.query_all::<Delivery>(&Delivery::of(user_id)).await?).await?;
     drop_all(&cx, cx.query_all::<InboxItem>(&InboxItem::of(user_id)).await?).await?;
     drop_all(&cx, cx.query_all::<Digest>(&Digest::of(user_id)).await?).await?;
+    // The contact first: nothing of the rest is made anew without it.
+    drop_one::<KnownContact>(&cx, user_id).await?;
     drop_one::<Feed>(&cx, user_id).await?;
-    drop_one::<Preferences>(&cx, user_id).await?;
-    drop_one::<KnownContact>(&cx, user_id).await
+    drop_one::<Preferences>(&cx, user_id).await
 }
 
 /// How many documents are dropped in one commit.
@@ -114,6 +115,7 @@ mod tests {
         let app = with_people().await;
         app.deliver(&Erased { user_id: "ada".into() }).await;
         app.deliver(&left("ada", 2)).await;
+        app.deliver(&confirmed("ada", 2)).await;
         let revoked = CertificateRevoked {
             enrollment: enrollment("ada", 3),
             certificate_id: "z1".into(),

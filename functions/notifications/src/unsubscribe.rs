@@ -82,7 +82,7 @@ pub async fn run(cx: Context<Anyone>, request: Unsubscribe) -> Result<Content> {
     let subscription = subscription.ok_or(INVALID_UNSUBSCRIBE_TOKEN)?;
     let (user_id, kind, all) = (subscription.user_id, subscription.kind, body.means_all());
     // Of somebody who is gone nothing is kept again.
-    if cx.get::<KnownContact>(user_id.as_str()).await?.is_some() {
+    if let Some(contact) = cx.get::<KnownContact>(user_id.as_str()).await? {
         let mut preferences = preferences::of(&cx, &user_id).await?;
         let named = [kind];
         let kinds = if all { Kind::ALL } else { &named };
@@ -94,7 +94,7 @@ pub async fn run(cx: Context<Anyone>, request: Unsubscribe) -> Result<Content> {
         }
         if before > 0 {
             preferences.changed(cx.now);
-            let changes = Changes::new().save(&preferences);
+            let changes = Changes::new().save(&contact).save(&preferences);
             cx.commit(changes.emit(&PreferencesUpdated { user_id })).await?;
         }
     }
