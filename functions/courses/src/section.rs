@@ -282,11 +282,6 @@ impl Section {
         waiting == 0 && self.capacity.is_none_or(|capacity| taken < capacity)
     }
 
-    /// Whether it would be open for longer than it is.
-    pub fn is_open_longer_in(&self, next: &Self) -> bool {
-        next.open_until > self.open_until
-    }
-
     /// The capacity that it would be lowered to.
     pub fn lowered_capacity(&self, next: &Self) -> Option<u32> {
         next.capacity.filter(|most| self.capacity.is_none_or(|capacity| *most < capacity))
