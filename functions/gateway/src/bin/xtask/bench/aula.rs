@@ -62,20 +62,25 @@ impl Aula {
         aula.people = (0..crowd(options))
             .map(|number| mint(&aula.data, &format!("bench-{number:06}"), &["student"]))
             .collect::<Result<_>>()?;
+        let admin = mint(&aula.data, "bench-admin", &["admin"])?;
+        aula.add_categories(&admin).context("adding the categories")?;
         if !options.rush {
-            let admin = mint(&aula.data, "bench-admin", &["admin"])?;
-            aula.fill(options, &admin).context("filling the platform")?;
+            aula.fill(options).context("filling the platform")?;
         }
         settle(&aula, aula.address)?;
         server.stop()?;
         Ok(aula)
     }
 
-    fn fill(&mut self, options: &Options, admin: &str) -> Result<()> {
+    fn add_categories(&self, admin: &str) -> Result<()> {
         for category in CATEGORIES {
             let category = json!({ "name": category });
             succeed(self.address, Request::post("/v1/categories").bearer(admin).json(&category))?;
         }
+        Ok(())
+    }
+
+    fn fill(&mut self, options: &Options) -> Result<()> {
         let drafts: Vec<_> = (0..options.courses).map(|number| self.draft(number)).collect();
         self.courses = ids(&self.send_all(&drafts, options.connections)?)?;
         let publications: Vec<_> = self.courses.iter().map(|id| self.publication(id)).collect();
