@@ -86,14 +86,13 @@ impl Batched for Enroll {
 
 pub async fn run(
     cx: Context<System>,
-    calls: Vec<Call<User, Enroll>>,
+    mut calls: Vec<Call<User, Enroll>>,
 ) -> Result<Outcome<EnrollmentView>> {
     let Some(first) = calls.first() else {
         return Ok(Outcome { shared: Changes::new(), verdicts: Vec::new() });
     };
-    let wanted = u32::try_from(calls.len()).unwrap_or(u32::MAX);
     let Known { mut seats, course } =
-        match known(&cx, &first.request.section_id, Want::Seats(wanted)).await {
+        match known(&cx, &first.request.section_id, Want::NextSeats).await {
             Ok(known) => known,
             Err(Error::Refused(refusal)) => {
                 let verdicts = calls.iter().map(|_| Err((*refusal).clone().into())).collect();
@@ -101,6 +100,8 @@ pub async fn run(
             }
             Err(other) => return Err(other),
         };
+    // The rest is decided next, where there are more seats.
+    calls.truncate(seats.at_once().map_or(usize::MAX, |most| most as usize));
     let mut people = People::read(&cx, &seats.section_id, &calls).await?;
 
     let everybody: Vec<_> = calls.iter().map(who).collect();

@@ -17,6 +17,8 @@ pub enum Want {
     Rules,
     /// So many seats at most.
     Seats(u32),
+    /// Seats, as many as the next block has that has any.
+    NextSeats,
     /// To give a seat back.
     Leaving,
     /// All of it: the rules may change, or the queue.
@@ -55,6 +57,7 @@ impl Hall {
         }
         let serves = |blocks: &[Stored<SeatBlock>], spare: u32| match want {
             Want::Seats(wanted) => free(blocks) >= wanted + spare,
+            Want::NextSeats => free(blocks) > spare,
             Want::Leaving => blocks.iter().any(|block| block.taken > 0),
             Want::Rules | Want::All => false,
         };
@@ -73,10 +76,11 @@ impl Hall {
         if !serves(&blocks, stored.blocks / 4) {
             return Ok(Some(Self::whole(stored, blocks)));
         }
-        let leaves = want == Want::Leaving;
+        let ring = stored.blocks;
+        // Each process goes round from its own: to the fullest, say, all would go at once.
         blocks.sort_by_key(|block| {
-            let most_first = u32::MAX - if leaves { block.taken } else { block.free() };
-            (block.number != home || !serves(std::slice::from_ref(block), 0), most_first)
+            let alone = serves(std::slice::from_ref(block), 0);
+            (!alone, (block.number + ring - home) % ring)
         });
         let enough = (1..=blocks.len()).find(|&count| serves(&blocks[..count], 0));
         blocks.truncate(enough.unwrap_or(blocks.len()));
@@ -101,6 +105,11 @@ impl Hall {
     /// Whether the section isn't stored yet.
     pub fn is_new(&self) -> bool {
         self.stored.is_new()
+    }
+
+    /// How many may be decided in it before it's opened anew; nothing: any number.
+    pub fn at_once(&self) -> Option<u32> {
+        if self.is_whole { None } else { self.seen.free() }
     }
 
     /// Spreads the seats over blocks of so many each, where that serves anybody.

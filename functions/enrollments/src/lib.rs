@@ -57,6 +57,8 @@ mod revoke_certificate;
 mod rules;
 mod seats;
 #[cfg(test)]
+mod rush;
+#[cfg(test)]
 mod tests;
 mod transfer;
 mod work_batches;

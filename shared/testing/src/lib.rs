@@ -19,6 +19,7 @@ mod caller;
 pub mod emulators;
 mod mailbox;
 mod peers;
+pub mod physics;
 pub mod simulation;
 mod store;
 mod world;

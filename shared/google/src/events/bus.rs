@@ -131,13 +131,12 @@ impl PubSubBus {
 
     /// Publishes what has just been committed, and takes it out of the outbox.
     async fn relay(&self, events: &[Envelope]) -> anyhow::Result<()> {
-        let rows = events.iter().map(|event| async {
-            let key = Key::of::<Envelope>(&event.id);
-            Ok(self.store.get(&key).await?.map(|row| Write::Delete(key, row.version)))
-        });
+        let keys: Vec<_> = events.iter().map(|it| Key::of::<Envelope>(&it.id)).collect();
         // Whoever is the first to relay a row removes it; so most rows are there.
-        let ((), rows) = futures_util::try_join!(self.publish(events), try_join_all(rows))?;
-        let rows: Vec<_> = rows.into_iter().flatten().collect();
+        let ((), rows) = futures_util::try_join!(self.publish(events), self.store.get_all(&keys))?;
+        let rows = keys.into_iter().zip(rows);
+        let rows: Vec<_> =
+            rows.filter_map(|(key, row)| Some(Write::Delete(key, row?.version))).collect();
         if !rows.is_empty() {
             // Lost to the relay: then it has published them too, and that is allowed.
             let _lost = self.store.commit(rows).await?;

@@ -15,8 +15,9 @@ pub(crate) struct Documents {
     commits: u64,
 }
 
+/// A document as it's stored.
 #[derive(Clone)]
-struct Kept {
+pub(crate) struct Kept {
     version: u64,
     body: String,
     value: Arc<Value>,
@@ -34,6 +35,9 @@ pub struct Changed {
     /// What it is now, if it's still there.
     pub after: Option<Arc<Value>>,
 }
+
+/// The documents that a commit changes, as they'll be; nothing: they go.
+pub(crate) type Staged = BTreeMap<(&'static str, String), Option<Kept>>;
 
 /// The most writes that a commit may have.
 const WRITES_MOST: usize = 500;
@@ -106,11 +110,31 @@ impl Documents {
         &mut self,
         writes: Vec<Write>,
     ) -> Result<Result<Vec<Changed>, Conflict>, String> {
+        let staged = match self.stage(writes)? {
+            Ok(staged) => staged,
+            Err(conflict) => return Ok(Err(conflict)),
+        };
+        self.commits += 1;
+        let mut changed = Vec::with_capacity(staged.len());
+        for (place, after) in staged {
+            let now = after.as_ref().map(|kept| kept.value.clone());
+            let before = match after {
+                Some(kept) => self.kept.insert(place.clone(), kept),
+                None => self.kept.remove(&place),
+            };
+            let before = before.map(|kept| kept.value);
+            changed.push(Changed { collection: place.0, id: place.1, before, after: now });
+        }
+        Ok(Ok(changed))
+    }
+
+    /// What the documents would be after some writes, if no precondition fails.
+    pub(crate) fn stage(&self, writes: Vec<Write>) -> Result<Result<Staged, Conflict>, String> {
         if writes.len() > WRITES_MOST {
             return Err(format!("a commit of {} writes", writes.len()));
         }
         let version = self.commits + 1;
-        let mut staged: BTreeMap<(&'static str, String), Option<Kept>> = BTreeMap::new();
+        let mut staged = Staged::new();
         for write in writes {
             let key = write.key().clone();
             self.declared(key.collection)?;
@@ -129,18 +153,7 @@ impl Documents {
             let after = after.map(|body| Kept::new(version, body)).transpose()?;
             staged.insert(place, after);
         }
-        self.commits = version;
-        let mut changed = Vec::with_capacity(staged.len());
-        for (place, after) in staged {
-            let now = after.as_ref().map(|kept| kept.value.clone());
-            let before = match after {
-                Some(kept) => self.kept.insert(place.clone(), kept),
-                None => self.kept.remove(&place),
-            };
-            let before = before.map(|kept| kept.value);
-            changed.push(Changed { collection: place.0, id: place.1, before, after: now });
-        }
-        Ok(Ok(changed))
+        Ok(Ok(staged))
     }
 
     fn declared(&self, name: &str) -> Result<&Collection, String> {

@@ -33,6 +33,9 @@ mod world;
 
 pub use dice::Dice;
 pub use documents::Changed;
+pub(crate) use documents::Documents;
+pub(crate) use process::Process;
+pub(crate) use service::Given;
 pub use explore::{Explored, explore};
 pub use laws::{Commit, Laws, Stores};
 pub use person::{Asked, Heard, Person};
