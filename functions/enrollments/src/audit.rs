@@ -149,7 +149,7 @@ fn violations_of_blocks(seats: &Seats, blocks: &[&SeatBlock]) -> Vec<String> {
         found.push(format!("seat block {}: {} of {} taken", block.key(), block.taken, block.most));
     }
     let most: u32 = blocks.iter().map(|block| block.most).sum();
-    if !blocks.is_empty() && Some(most) != seats.rules.capacity {
+    if !blocks.is_empty() && seats.rules.capacity.is_some_and(|capacity| capacity != most) {
         let capacity = seats.rules.capacity;
         found.push(format!("section {id}: blocks for {most} seats, and it has {capacity:?}"));
     }

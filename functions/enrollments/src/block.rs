@@ -21,6 +21,12 @@ use crate::seats::Seats;
 /// and reading them all is one request.
 const MOST: u32 = 40;
 
+/// Over how many blocks a section without a limit is spread.
+const OPEN: u32 = 10;
+
+/// How many seats all blocks of a section without a limit have: more than there are people.
+const UNLIMITED: u32 = 1_000_000_000;
+
 /// A share of a section's seats.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeatBlock {
@@ -39,6 +45,17 @@ pub struct SeatBlock {
     /// no two people of a section have the same.
     next_number: u64,
 }
+
+/// How many seats were taken in all blocks of a section, at some moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    at: Timestamp,
+    taken: u32,
+}
+
+/// How old a count may be that people are shown, in seconds: so a section that
+/// everybody looks at costs a read each, and its blocks are read once a second.
+const COUNT_SECONDS: i64 = 1;
 
 impl Document for SeatBlock {
     const COLLECTION: &'static str = "seat_blocks";
@@ -70,23 +87,51 @@ impl Seats {
         block.turn == self.turn && block.number < self.blocks
     }
 
+    /// How many have a seat, as people are shown it; nothing, if the blocks have to
+    /// be counted first.
+    pub fn shown_taken(&self, now: Timestamp) -> Option<u32> {
+        if self.blocks == 0 {
+            return Some(self.held(now));
+        }
+        let counted = self.counted.as_ref()?;
+        (now < counted.at.plus_seconds(COUNT_SECONDS)).then_some(counted.taken)
+    }
+
+    /// Notes how many seats its blocks have given out, all of which are given;
+    /// whether they are those that it has.
+    pub fn count<'a>(
+        &mut self,
+        blocks: impl IntoIterator<Item = &'a SeatBlock>,
+        now: Timestamp,
+    ) -> bool {
+        let its = blocks.into_iter().filter(|it| it.section_id == self.section_id);
+        let its: Vec<_> = its.filter(|it| self.owns(it)).collect();
+        let taken = its.iter().map(|block| block.taken).sum();
+        self.counted = Some(Counted { at: now, taken });
+        its.len() == self.blocks as usize
+    }
+
     /// Into how many blocks its seats may be spread, if each is to have so many.
     fn spreadable(&self, each: u32) -> Option<u32> {
-        let capacity = self.rules.capacity?;
-        let blocks = capacity.checked_div(each)?.min(MOST);
+        let (blocks, is_plenty) = match self.rules.capacity {
+            Some(capacity) => {
+                let blocks = capacity.checked_div(each)?.min(MOST);
+                (blocks, capacity.saturating_sub(self.taken) >= blocks)
+            }
+            // Few people are counted in one place, whatever room there is.
+            None => (OPEN, each > 0 && self.taken >= each),
+        };
         let is_calm = self.waiting == 0 && self.reserved() == 0 && !self.is_limited();
         let is_open = !self.rules.cancelled && !self.rules.approval_required;
-        let is_plenty = capacity.saturating_sub(self.taken) >= blocks;
         (self.blocks == 0 && blocks > 1 && is_calm && is_open && is_plenty).then_some(blocks)
     }
 
     /// Spreads its seats over blocks of so many each, where that serves anybody.
     pub fn spread(&mut self, each: u32) -> Vec<SeatBlock> {
-        let (Some(blocks), Some(capacity)) = (self.spreadable(each), self.rules.capacity) else {
-            return Vec::new();
-        };
+        let Some(blocks) = self.spreadable(each) else { return Vec::new() };
+        let capacity = self.rules.capacity.unwrap_or(UNLIMITED);
         self.turn += 1;
-        self.blocks = blocks;
+        (self.blocks, self.counted) = (blocks, None);
         let share = |of: u32, number: u32| of / blocks + u32::from(number < of % blocks);
         let taken = std::mem::take(&mut self.taken);
         let block = |number| SeatBlock {
@@ -106,7 +151,7 @@ impl Seats {
             self.taken += block.taken;
             self.next_number = self.next_number.max(block.next_number);
         }
-        self.blocks = 0;
+        (self.blocks, self.counted) = (0, None);
     }
 
     /// The same section as if it had the seats of these blocks alone. Who joins
@@ -114,7 +159,9 @@ impl Seats {
     pub fn narrowed(&self, blocks: &[Stored<SeatBlock>]) -> Self {
         let mut narrowed = self.clone();
         narrowed.taken = blocks.iter().map(|block| block.taken).sum();
-        narrowed.rules.capacity = Some(blocks.iter().map(|block| block.most).sum());
+        if let Some(capacity) = &mut narrowed.rules.capacity {
+            *capacity = blocks.iter().map(|block| block.most).sum();
+        }
         narrowed.next_number = blocks.first().map_or(0, |block| block.next_number);
         narrowed
     }
@@ -158,9 +205,36 @@ mod tests {
     fn a_small_section_stays_in_one_place() {
         assert!(seats(99).spread(50).is_empty());
         assert!(seats(99).spread(0).is_empty());
-        assert!(Seats::of(&facts(None)).spread(50).is_empty());
         assert_eq!(seats(100).spread(50).len(), 2);
         assert_eq!(seats(100_000).spread(50).len(), 40);
+    }
+
+    #[test]
+    fn a_section_without_a_limit_is_spread_when_many_are_in_it() {
+        let mut open = Seats::of(&facts(None));
+        for _ in 0..50 {
+            assert!(open.spread(50).is_empty());
+            open.join(NOW).unwrap();
+        }
+        let blocks = open.spread(50);
+        assert_eq!((blocks.len(), blocks.iter().map(|it| it.taken).sum::<u32>()), (10, 50));
+        let narrowed = open.narrowed(&stored(blocks.clone())[..1]);
+        assert_eq!((narrowed.free(), narrowed.taken), (None, 5));
+        open.gather(&blocks);
+        assert_eq!((open.free(), open.taken), (None, 50));
+    }
+
+    #[test]
+    fn who_only_looks_is_told_what_was_counted_in_the_last_second() {
+        let mut seats = seats(100);
+        assert_eq!(seats.shown_taken(NOW), Some(0));
+        let mut blocks = seats.spread(50);
+        assert_eq!(seats.shown_taken(NOW), None);
+        (blocks[0].taken, blocks[1].taken) = (7, 2);
+        assert!(seats.count(&blocks, NOW));
+        assert_eq!(seats.shown_taken(Timestamp::from_millis(NOW.as_millis() + 999)), Some(9));
+        assert_eq!(seats.shown_taken(NOW.plus_seconds(1)), None);
+        assert!(!seats.count(&blocks[..1], NOW));
     }
 
     #[test]

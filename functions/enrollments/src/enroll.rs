@@ -117,7 +117,7 @@ pub async fn run(
         verdicts.push(verdict);
     }
 
-    if seats.is_new() {
+    if seats.is_new() || seats.rules.capacity.is_none() {
         seats.spread(cx.settings().seats_in_block);
     }
     let mut shared = if seats.is_changed() { seats.changes() } else { Changes::new() };

@@ -7,24 +7,37 @@ use crate::{block::SeatBlock, seats::Seats};
 
 pub async fn run(cx: Context<System>, request: GetSeats) -> Result<SeatsOfSections> {
     let ids: Vec<_> = request.section_ids.iter().map(ToString::to_string).collect();
-    let sections: Vec<_> = cx.get_all::<Seats>(&ids).await?.into_iter().flatten().collect();
-    let blocks: Vec<_> = sections.iter().flat_map(|seats| seats.block_ids()).collect();
-    let blocks = cx.get_all::<SeatBlock>(&blocks).await?;
+    let mut sections: Vec<_> = cx.get_all::<Seats>(&ids).await?.into_iter().flatten().collect();
+    count(&cx, &mut sections).await?;
+    let told = |seats: Stored<Seats>| contracts::enrollments::Seats {
+        section_id: seats.section_id.clone(),
+        seats_taken: seats.shown_taken(cx.now).unwrap_or_default(),
+        waitlist_length: seats.waiting,
+    };
+    Ok(SeatsOfSections { sections: sections.into_iter().map(told).collect() })
+}
+
+/// Counts the blocks of those sections whose last count is too old, and notes
+/// it for those who look next.
+async fn count(cx: &Context<System>, sections: &mut [Stored<Seats>]) -> Result<()> {
+    let old = sections.iter_mut().filter(|seats| seats.shown_taken(cx.now).is_none());
+    let mut old: Vec<_> = old.collect();
+    let ids: Vec<_> = old.iter().flat_map(|seats| seats.block_ids()).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let blocks = cx.get_all::<SeatBlock>(&ids).await?;
     let blocks: Vec<_> = blocks.into_iter().flatten().collect();
-    for seats in &sections {
-        let its = blocks.iter().filter(|it| it.section_id == seats.section_id && seats.owns(it));
-        if its.count() < seats.block_ids().len() {
+    let mut changes = Changes::new();
+    for seats in &mut old {
+        if !seats.count(blocks.iter().map(|block| &**block), cx.now) {
             // The seats were gathered since their document was read: it's read again.
             return Err(Error::Stale(Key::of::<Seats>(seats.key())));
         }
+        changes = changes.save(seats);
     }
-    let counted = |seats: Stored<Seats>| {
-        let its = blocks.iter().filter(|it| it.section_id == seats.section_id && seats.owns(it));
-        contracts::enrollments::Seats {
-            section_id: seats.section_id.clone(),
-            seats_taken: seats.held(cx.now) + its.map(|block| block.taken).sum::<u32>(),
-            waitlist_length: seats.waiting,
-        }
-    };
-    Ok(SeatsOfSections { sections: sections.into_iter().map(counted).collect() })
+    // Where that's impossible, because somebody else has counted or gathered them or
+    // because nothing can be written now, it's counted again next time.
+    let _uncertain = cx.commit_part(changes).await;
+    Ok(())
 }

@@ -199,7 +199,7 @@ fn free(blocks: &[Stored<SeatBlock>]) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use contracts::courses::SectionFacts;
+    use contracts::courses::{SectionFacts, SectionUpdated};
     use runtime::problems::TRY_AGAIN;
     use serde_json::json;
     use testing::App;
@@ -222,8 +222,12 @@ mod tests {
         app
     }
 
+    /// The section's document, whatever was counted for those who look.
     async fn seats(app: &App) -> Seats {
-        app.context().get::<Seats>("s1").await.unwrap().expect("it's known").into_inner()
+        let seats = app.context().get::<Seats>("s1").await.unwrap().expect("it's known");
+        let mut seats = seats.into_inner();
+        seats.counted = None;
+        seats
     }
 
     /// How many seats each block has given out; nothing of one that's gone.
@@ -235,6 +239,7 @@ mod tests {
 
     /// How many seats everybody is told are taken.
     async fn told(app: &App) -> u64 {
+        app.advance_seconds(1);
         let body = json!({ "section_ids": ["s1"] });
         let told = app.platform().post("/internal/enrollments/get-seats", body).await.ok();
         told["sections"][0]["seats_taken"].as_u64().expect("a number")
@@ -307,6 +312,46 @@ mod tests {
         let approved = app.instructor("ines").post(&path, json!({ "decision": "approve" })).await;
         assert_eq!(approved.ok()["state"], "confirmed");
         assert_eq!((taken(&app).await, told(&app).await), (vec![1, 0], 1));
+    }
+
+    #[tokio::test]
+    async fn whoever_looks_reads_one_document_and_the_blocks_once_a_second() {
+        let app = spread().await;
+        enroll(&app, "ada").await.ok();
+        assert_eq!(told(&app).await, 1);
+        enroll(&app, "bob").await.ok();
+        let (reads, commits) = (app.reads(), app.commits());
+        let body = json!({ "section_ids": ["s1"] });
+        let again = app.platform().post("/internal/enrollments/get-seats", body).await.ok();
+        assert_eq!(again["sections"][0]["seats_taken"], 1, "as it was a moment ago");
+        assert_eq!((app.reads() - reads, app.commits() - commits), (1, 0));
+        assert_eq!(told(&app).await, 2);
+    }
+
+    #[tokio::test]
+    async fn many_in_a_section_without_a_limit_share_no_document() {
+        let open = section(None);
+        let app = app(open.clone(), course());
+        let mut two = Seats::of(&open);
+        for _ in 0..2 {
+            two.join(app.now()).expect("there's room");
+        }
+        let blocks = two.spread(2);
+        let changes = Changes::new().create(&two).create(&Course::from(&course()));
+        let changes = blocks.iter().fold(changes, Changes::create);
+        app.context().commit(changes).await.expect("nothing was there");
+
+        let before = seats(&app).await;
+        let ada = enrolled(&app, "ada").await;
+        assert_eq!(enroll(&app, "bob").await.body["state"], "confirmed");
+        assert_eq!((taken(&app).await, told(&app).await), (vec![3, 1], 4));
+        app.user("ada").post(&format!("/v1/enrollments/{ada}/cancel"), json!({})).await.ok();
+        assert_eq!((seats(&app).await, told(&app).await), (before, 3));
+        // With a limit they're counted in one place again, and it holds from then on.
+        let limited = SectionFacts { capacity: Some(3), revision: 2, ..open };
+        app.deliver(&SectionUpdated { section: limited }).await;
+        assert_eq!((seats(&app).await.taken, taken(&app).await), (3, vec![]));
+        assert_eq!(enroll(&app, "eve").await.body["state"], "waitlisted");
     }
 
     #[tokio::test]

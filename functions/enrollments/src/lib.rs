@@ -55,9 +55,9 @@ mod record_progress;
 mod review;
 mod revoke_certificate;
 mod rules;
-mod seats;
 #[cfg(test)]
 mod rush;
+mod seats;
 #[cfg(test)]
 mod tests;
 mod transfer;

@@ -8,7 +8,10 @@ use contracts::{
 };
 use runtime::prelude::*;
 
-use crate::rules::{Rules, SECTION_FULL};
+use crate::{
+    block::Counted,
+    rules::{Rules, SECTION_FULL},
+};
 
 /// The offer wasn't accepted before its deadline.
 pub const OFFER_LAPSED: Problem = Problem::conflict(
@@ -41,6 +44,9 @@ pub struct Seats {
     /// How often they have been spread.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) turn: u64,
+    /// What was counted in the blocks last, for those who only look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) counted: Option<Counted>,
     /// A promise to courses to give out no more than a lower capacity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     promise: Option<Promise>,
@@ -106,6 +112,7 @@ impl Seats {
             next_number: 1,
             blocks: 0,
             turn: 0,
+            counted: None,
             promise: None,
             promotable_since: None,
         }
