@@ -22,6 +22,7 @@ mod cold;
 mod http;
 mod load;
 mod machine;
+mod model;
 mod options;
 mod peer;
 mod platform;
@@ -87,6 +88,9 @@ fn measure(platforms: &[&dyn Platform], options: &Options, folder: &Path) -> Res
     }
     println!("{}", report::runs(markdown, &runs));
     println!("{}", report::races(markdown, &runs));
+    if options.rush && options.model {
+        println!("{}", model::table(options));
+    }
     print!("{}", report::targets(markdown, &beginnings, &runs));
     ensure!(
         runs.iter().filter_map(|run| run.race).all(|race| race.is_right()),

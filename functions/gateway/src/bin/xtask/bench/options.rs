@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 pub const USAGE: &str = "\
 usage: cargo xtask bench [rush | cold] [options]
 
-  rush               only the race for seats
+  rush               only the race for seats, here and by the model of the cloud's database
   cold               how a container begins: the binary of courses, as its image has it
   --connections N    connections of the fast scenarios and of the race (64)
   --people N         people in the race (2000)
@@ -16,6 +16,7 @@ usage: cargo xtask bench [rush | cold] [options]
   --courses N        courses in the catalog (10000)
   --seconds N        length of each scenario that is measured by time (5)
   --no-peer          measure only this server
+  --no-model         leave the model of the cloud's database out
   --peer FOLDER      the peer, relative to the workspace (../shared/peers/fastapi_courses)
   --server FILE      measure this binary instead of building one
   --markdown         print Markdown tables";
@@ -44,6 +45,8 @@ pub struct Options {
     pub peer: Option<PathBuf>,
     /// The server's binary; nothing: build it.
     pub server: Option<PathBuf>,
+    /// Whether a rush is also run by the model of the cloud's database.
+    pub model: bool,
     /// Markdown tables instead of plain ones.
     pub markdown: bool,
 }
@@ -61,6 +64,7 @@ impl Default for Options {
             seconds: 5,
             peer: Some(PathBuf::from("../shared/peers/fastapi_courses")),
             server: None,
+            model: true,
             markdown: false,
         }
     }
@@ -83,6 +87,7 @@ impl Options {
                 "--courses" => options.courses = number(&argument, &value()?)?,
                 "--seconds" => options.seconds = u64::try_from(number(&argument, &value()?)?)?,
                 "--no-peer" => options.peer = None,
+                "--no-model" => options.model = false,
                 "--peer" => options.peer = Some(value()?.into()),
                 "--server" => options.server = Some(value()?.into()),
                 "--markdown" => options.markdown = true,

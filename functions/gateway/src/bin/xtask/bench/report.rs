@@ -15,11 +15,13 @@ pub struct Table {
 }
 
 impl Table {
-    fn new(markdown: bool, headings: &[&str]) -> Self {
+    /// An empty table.
+    pub fn new(markdown: bool, headings: &[&str]) -> Self {
         Self { rows: vec![headings.iter().map(|&heading| heading.to_owned()).collect()], markdown }
     }
 
-    fn add(&mut self, row: impl IntoIterator<Item = String>) {
+    /// Adds a row.
+    pub fn add(&mut self, row: impl IntoIterator<Item = String>) {
         self.rows.push(row.into_iter().collect());
     }
 
@@ -336,12 +338,14 @@ fn sign_in_target(run: &Run) -> Target {
 fn race_targets(run: &Run, pace: Option<Pace>) -> [Target; 3] {
     let transactions = run.counters.transactions;
     let race = run.race.unwrap_or_default();
+    // Whoever is refused changes nothing, so that costs less than to wait.
+    let (cpu, most) = if run.scenario == Scenario::Refusals { (25, 16) } else { (60, 64) };
     [
-        cpu_target(run, 60, pace),
+        cpu_target(run, cpu, pace),
         Target {
-            promise: format!("{}: at most 64 transactions", run.scenario),
+            promise: format!("{}: at most {most} transactions", run.scenario),
             measured: count(transactions),
-            met: transactions.map(|transactions| transactions <= 64),
+            met: transactions.map(|transactions| transactions <= most),
         },
         Target {
             promise: format!("{}: every seat once, no other answer", run.scenario),
