@@ -6,7 +6,7 @@ use runtime::{prelude::*, problems::FORBIDDEN};
 use crate::{
     factor::{self, FactorName, Factors, TOO_MANY_FACTORS},
     fresh::{REAUTHENTICATION_REQUIRED, fresh},
-    passkey::{ES256, RS256, Site},
+    passkey::{ES256, RS256, Requirement, Site},
     totp,
 };
 
@@ -14,8 +14,9 @@ use crate::{
 ///
 /// For an authenticator app put the secret into it, by hand or by a QR code of
 /// the address, and verify the factor with a code of the app. For a passkey have
-/// the browser make one for the challenge, without attestation and with user
-/// verification required, and verify the factor with what it gives. Only then it
+/// the browser make one as `passkey` says, without attestation, and verify the
+/// factor with what it gives: a passkey signs in by itself too, without a
+/// password, where the device keeps it with the account that it's for. Only then it
 /// counts; there are 15 minutes for it. It takes someone who has shown within five minutes that it's
 /// them. The answer holds a secret, so it's never kept, whatever the `Idempotency-Key`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -53,6 +54,14 @@ pub struct NewPasskey {
     user_handle: String,
     /// `pubKeyCredParams`: the algorithms that can be checked.
     algorithms: Vec<i32>,
+    /// `authenticatorSelection.residentKey`: a passkey that its device finds by itself, without
+    /// being told whose, signs in alone.
+    resident_key: Requirement,
+    /// `authenticatorSelection.userVerification`.
+    user_verification: Requirement,
+    /// `excludeCredentials`: the ids of the passkeys that you have, base64url, of which there are
+    /// to be no second ones on the same device.
+    exclude_credentials: Vec<String>,
 }
 
 /// A factor that is to be verified.
@@ -106,6 +115,9 @@ pub async fn run(cx: Context<User>, request: AddFactor) -> Result<FactorBegun> {
         relying_party_id: site.host().to_owned(),
         user_handle: person.id.to_string(),
         algorithms: vec![ES256, RS256],
+        resident_key: Requirement::Required,
+        user_verification: Requirement::Required,
+        exclude_credentials: factors.credential_ids(),
     });
     let answer = FactorBegun {
         id: begun.id,
@@ -124,7 +136,11 @@ mod tests {
     use testing::json;
 
     use super::*;
-    use crate::tests::{app, enter, holder, member};
+    use crate::{
+        factor::WRONG_FACTOR,
+        passkey::software::Authenticator,
+        tests::{app, enter, holder, member},
+    };
 
     const ADA: &str = "ada@example.org";
 
@@ -140,6 +156,32 @@ mod tests {
         enter(&app, ADA).await;
         let me = holder(&app, &ada).get("/v1/users/me").await.ok();
         assert_eq!(me["factors"], json!([]));
+    }
+
+    #[tokio::test]
+    async fn a_passkey_is_made_to_be_found_without_a_name_and_not_twice_in_one_place() {
+        let app = app();
+        let id = member(&app, ADA).await;
+        let session = enter(&app, ADA).await;
+        let ada = holder(&app, &session);
+        let kind = json!({ "kind": "passkey" });
+        let begun = ada.post("/v1/users/me/factors", &kind).await.ok();
+        let options = &begun["passkey"];
+        assert_eq!(options["user_handle"], json!(id));
+        assert_eq!(options["resident_key"], "required");
+        assert_eq!(options["user_verification"], "required");
+        assert_eq!(options["exclude_credentials"], json!([]));
+        let mut device = Authenticator::new();
+        let made = device.make(options["challenge"].as_str().unwrap());
+        let uri = format!("/v1/users/me/factors/{}/verify", begun["id"].as_str().unwrap());
+        ada.post(&uri, json!({ "passkey": made })).await.ok();
+
+        let second = ada.post("/v1/users/me/factors", &kind).await.ok();
+        assert_eq!(second["passkey"]["exclude_credentials"], json!([made["id"]]));
+        // Whoever doesn't heed that gets no second one either.
+        let again = device.make(second["passkey"]["challenge"].as_str().unwrap());
+        let uri = format!("/v1/users/me/factors/{}/verify", second["id"].as_str().unwrap());
+        ada.post(&uri, json!({ "passkey": again })).await.is(WRONG_FACTOR);
     }
 
     #[tokio::test]

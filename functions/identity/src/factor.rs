@@ -1,14 +1,15 @@
-//! Factors: what a person shows besides their password when they sign in.
+//! Factors: what a person shows besides their password when they sign in, or, if
+//! it's a passkey, in place of it.
 //!
 //! The secret of an authenticator app must be known again, so it's kept
 //! encrypted with the platform's secret. Recovery codes are kept as seals: they
 //! can be compared with what is shown, and nothing else.
 
-use contracts::identity::FactorKind;
+use contracts::identity::{FactorKind, PasskeySuspected};
 use runtime::{Random, Secret, prelude::*, problems::TOO_MANY_REQUESTS, same_secret};
 
 use crate::{
-    passkey::{Passkey, PasskeyShown, Site},
+    passkey::{Passkey, PasskeyShown, Site, Verdict},
     person::Person,
     totp,
 };
@@ -198,7 +199,10 @@ impl Factors {
         site: &Site<'_>,
         now: Timestamp,
     ) -> bool {
+        // Each passkey counts once: which of two would be meant when it's shown?
+        let is_new = !self.passkeys().any(|it| it.credential_id() == &*shown.id);
         let made = Passkey::made(shown, &creation_challenge(id, secret), site);
+        let made = made.filter(|_| is_new);
         let factor = self.all.iter_mut().find(|it| it.id == id && !it.is_verified);
         let right = factor.is_some_and(|it| {
             it.passkey = made;
@@ -208,7 +212,8 @@ impl Factors {
         right
     }
 
-    /// Whether a passkey has signed a challenge. Right or wrong, it's counted.
+    /// Whether a passkey has signed a challenge, for someone who has shown something else before.
+    /// Right or wrong, it's counted.
     pub fn has_signed(
         &mut self,
         id: &str,
@@ -216,12 +221,53 @@ impl Factors {
         challenge: &str,
         site: &Site<'_>,
         now: Timestamp,
-    ) -> bool {
-        let factor = self.all.iter_mut().find(|it| it.id == id);
+    ) -> Verdict {
+        let is_theirs = shown.user_handle.is_none() || self.are_of(shown);
+        let factor = self.all.iter_mut().find(|it| is_theirs && it.id == id);
         let passkey = factor.and_then(|it| it.passkey.as_mut());
-        let right = passkey.is_some_and(|it| it.has_signed(shown, challenge, site));
-        self.count(right, now);
-        right
+        let verdict = passkey.map_or(Verdict::Wrong, |it| {
+            let verdict = it.has_signed(shown, challenge, site);
+            it.suffice(it.is_enough() || verdict == Verdict::Right);
+            verdict
+        });
+        self.count(verdict == Verdict::Right, now);
+        verdict
+    }
+
+    /// The password was reset: until a passkey is shown with the new one, it lets nobody in alone.
+    /// Else whoever had got in and added one would stay in.
+    pub fn distrust_passkeys(&mut self) {
+        for passkey in self.all.iter_mut().filter_map(|it| it.passkey.as_mut()) {
+            passkey.suffice(false);
+        }
+    }
+
+    /// Whether one of the passkeys has signed a challenge, for someone who shows nothing else.
+    ///
+    /// It isn't counted, and nobody waits: who gets here needn't know a password, so a stranger
+    /// could make the owner wait, and a signature isn't guessed.
+    pub fn let_in(&mut self, shown: &PasskeyShown, challenge: &str, site: &Site<'_>) -> Verdict {
+        if !self.are_of(shown) {
+            return Verdict::Wrong;
+        }
+        let counting = self.all.iter_mut().filter(|it| it.is_verified);
+        let mut passkeys = counting.filter_map(|it| it.passkey.as_mut());
+        let passkey = passkeys.find(|it| it.is_enough() && it.credential_id() == &*shown.id);
+        passkey.map_or(Verdict::Wrong, |it| it.has_signed(shown, challenge, site))
+    }
+
+    /// Whether a passkey says that it's this person's.
+    fn are_of(&self, shown: &PasskeyShown) -> bool {
+        shown.user_id().is_some_and(|it| it == self.user_id)
+    }
+
+    fn passkeys(&self) -> impl Iterator<Item = &Passkey> {
+        self.all.iter().filter_map(|it| it.passkey.as_ref())
+    }
+
+    /// What a browser finds the passkeys by, of which it makes no second one in the same place.
+    pub fn credential_ids(&self) -> Vec<String> {
+        self.passkeys().map(|it| it.credential_id().to_owned()).collect()
     }
 
     /// Whether a recovery code is right, which is used up then. It's counted.
@@ -315,6 +361,14 @@ impl Factor {
 /// What a new passkey is made for.
 pub fn creation_challenge(factor_id: &str, secret: &Secret) -> String {
     secret.seal_text("passkey-creation", &[factor_id])
+}
+
+/// What is told of a person's passkey that may have been copied.
+pub fn suspicion(person: &Person, shown: &PasskeyShown, now: Timestamp) -> PasskeySuspected {
+    let is_it = |it: &&ListedFactor| it.credential_id.as_deref() == Some(&*shown.id);
+    let name = person.factors.iter().find(is_it).map(|it| it.name.clone());
+    let name = name.unwrap_or_default();
+    PasskeySuspected { contact: person.contact(), name, noticed_at: now }
 }
 
 /// Whether signing in takes more than a password.

@@ -7,6 +7,9 @@
 //! a neighbor can't lock anyone out. Beside that each network is counted, so that
 //! nobody tries one password with every account. It's counted in the same way
 //! whether or not there is such an account.
+//!
+//! Wrong passkeys are counted for the network alone: a signature isn't guessed,
+//! and whoever sends wrong ones in another's name makes nobody wait.
 
 use runtime::{derived_id, prelude::*, problems::TOO_MANY_REQUESTS};
 
@@ -82,9 +85,9 @@ fn seconds_until(then: Timestamp, now: Timestamp) -> i64 {
 }
 
 /// What counts when someone shows a password: those for the account from here,
-/// and those of the network.
+/// and those of the network. When they show a passkey: those of the network.
 pub struct Counted {
-    account: Stored<Guesses>,
+    account: Option<Stored<Guesses>>,
     network: Stored<Guesses>,
 }
 
@@ -97,11 +100,17 @@ impl Counted {
             Some(device_id) => derived_id(&["device", &who, device_id]),
             None => derived_id(&["network", &who, &network]),
         };
-        Self::read(cx, account, derived_id(&["network", &network])).await
+        Self::read(cx, Some(account), derived_id(&["network", &network])).await
     }
 
-    async fn read<C>(cx: &Context<C>, account: String, network: String) -> Result<Self> {
-        let ids = [account, network];
+    /// What was counted so far for a network, whatever the account.
+    pub async fn of_network<C>(cx: &Context<C>) -> Result<Self> {
+        let network = cx.sender().network().unwrap_or_default();
+        Self::read(cx, None, derived_id(&["network", &network])).await
+    }
+
+    async fn read<C>(cx: &Context<C>, account: Option<String>, network: String) -> Result<Self> {
+        let ids: Vec<_> = [network].into_iter().chain(account).collect();
         let found = cx.get_all::<Guesses>(&ids).await?;
         let mut found = found.into_iter().zip(ids).map(|(guesses, id)| {
             // The store may keep them longer than they count.
@@ -112,20 +121,21 @@ impl Counted {
             }
             guesses
         });
-        let (account, network) = (found.next(), found.next());
-        let lost = || anyhow::anyhow!("a read of two answers with two");
-        Ok(Self { account: account.ok_or_else(lost)?, network: network.ok_or_else(lost)? })
+        let (network, account) = (found.next(), found.next());
+        let lost = || anyhow::anyhow!("a read answers with as many as were asked for");
+        Ok(Self { account, network: network.ok_or_else(lost)? })
     }
 
     /// Refuses whoever has to wait.
     pub fn check(&self, now: Timestamp) -> Result<()> {
-        match self.account.account_waits(now).max(self.network.network_waits(now)) {
+        let account = self.account.as_ref().map_or(0, |it| it.account_waits(now));
+        match account.max(self.network.network_waits(now)) {
             0 => Ok(()),
             wait => {
                 let seconds = u32::try_from(wait).unwrap_or(u32::MAX);
                 let (en, es) = (
-                    format!("Too many wrong passwords from here. Try again in {seconds} s."),
-                    format!("Demasiadas contraseñas erróneas desde aquí. Prueba en {seconds} s."),
+                    format!("Too many wrong attempts from here. Try again in {seconds} s."),
+                    format!("Demasiados intentos fallidos desde aquí. Prueba en {seconds} s."),
                 );
                 let refusal = Refusal::of(TOO_MANY_REQUESTS).because(en, es);
                 Err(refusal.retry_after(seconds).into())
@@ -133,20 +143,23 @@ impl Counted {
         }
     }
 
-    /// Counts a wrong password, before it's told that it is one. Whoever guessed
+    /// Counts what was wrong, before it's told that it was. Whoever guessed
     /// at the same time as others isn't told if they were enough.
     pub async fn wrong<C>(mut self, cx: &Context<C>) -> Result<()> {
         for _ in 0..ATTEMPTS {
             self.check(cx.now)?;
-            self.account.wrong_for_account(cx.now);
             self.network.wrong_of_network(cx.now);
-            let changes = Changes::new().save(&self.account).save(&self.network);
+            let mut changes = Changes::new().save(&self.network);
+            if let Some(account) = &mut self.account {
+                account.wrong_for_account(cx.now);
+                changes = changes.save(account);
+            }
             match cx.commit_part(changes).await {
                 Err(Error::Stale(_)) => {}
                 done => return done,
             }
-            let (account, network) = (self.account.key(), self.network.key());
-            self = Self::read(cx, account, network).await?;
+            let account = self.account.as_ref().map(|it| it.key());
+            self = Self::read(cx, account, self.network.key()).await?;
         }
         Err(Error::Unavailable(1))
     }
@@ -154,7 +167,7 @@ impl Counted {
     /// Forgets the wrong passwords for the account, now that the right one was
     /// shown. If someone guesses meanwhile, it's looked at again.
     pub fn right(self, changes: Changes) -> Changes {
-        changes.delete(&self.account)
+        self.account.iter().fold(changes, Changes::delete)
     }
 }
 

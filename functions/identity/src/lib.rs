@@ -2,7 +2,7 @@
 //!
 //! Someone registers with an address and a password, and gets a one-time code
 //! by mail; redeeming it shows that the address is theirs, and from then on
-//! they can sign in. That opens a session: an access token, which every
+//! they can sign in, by their password or by a passkey alone. That opens a session: an access token, which every
 //! function of the platform checks by itself, and a refresh token for the
 //! next one. Whoever forgets their password gets a code to choose another, and
 //! all their sessions end. Admins decide who teaches, and who is shut out.
@@ -14,6 +14,8 @@ mod account;
 mod add_factor;
 mod authorization;
 mod authorize;
+mod by_passkey;
+mod challenge;
 mod code;
 mod delete_user;
 mod device;
@@ -45,6 +47,7 @@ mod redeem_code;
 mod refresh_session;
 mod register;
 mod remove_factor;
+mod request_challenge;
 mod request_code;
 mod rotate_keys;
 mod session;
@@ -63,7 +66,7 @@ use contracts::{
     identity::{
         AccountClosed, CodeDeclined, CodeRequested, ContactChanged, DataExported, DeviceAdded,
         EmailChangeRequested, EmailChanged, Erased, FactorAdded, FactorRemoved, IdentityLinked,
-        PasswordChanged, RecoveryCodeUsed, RegistrationRepeated,
+        PasskeySuspected, PasswordChanged, RecoveryCodeUsed, RegistrationRepeated,
     },
     notifications,
 };
@@ -81,6 +84,7 @@ pub fn domain() -> Domain {
         .collection::<factor::Factors>()
         .collection::<pending::Pending>()
         .collection::<guesses::Guesses>()
+        .collection::<challenge::Answered>()
         .collection::<identity_link::IdentityLink>()
         .event::<CodeRequested>()
         .event::<CodeDeclined>()
@@ -93,6 +97,7 @@ pub fn domain() -> Domain {
         .event::<FactorAdded>()
         .event::<FactorRemoved>()
         .event::<RecoveryCodeUsed>()
+        .event::<PasskeySuspected>()
         .event::<IdentityLinked>()
         .event::<DataExported>()
         .event::<AccountClosed>()
@@ -109,6 +114,7 @@ pub fn domain() -> Domain {
         .operation(export_user::run)
         .operation(request_code::run)
         .operation(redeem_code::run)
+        .operation(request_challenge::run)
         .operation(sign_in::run)
         .operation(refresh_session::run)
         .operation(list_sessions::run)

@@ -9,7 +9,7 @@
 use aws_lc_rs::{
     digest,
     signature::{
-        ECDSA_P256_SHA256_ASN1, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey,
+        ECDSA_P256_SHA256_ASN1, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey,
         VerificationAlgorithm,
     },
 };
@@ -35,6 +35,35 @@ pub struct PasskeyShown {
     /// `response.signature`, base64url; when the passkey is used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<Line<1, 2000>>,
+    /// `response.userHandle`, base64url, which says whose the passkey is; required where nobody is
+    /// named otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_handle: Option<Line<1, 100>>,
+}
+
+impl PasskeyShown {
+    /// Whose it says that it is, which nothing has shown yet; nothing if it's no id at all.
+    pub fn user_id(&self) -> Option<UserId> {
+        let bytes = decoded(self.user_handle.as_ref()?)?;
+        serde_json::from_value(String::from_utf8(bytes).ok()?.into()).ok()
+    }
+}
+
+/// What has come of showing something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It's right.
+    Right,
+    /// It isn't.
+    Wrong,
+    /// The key has signed, but its count of signatures has been passed: there are two of it.
+    Copied,
+}
+
+impl From<bool> for Verdict {
+    fn from(right: bool) -> Self {
+        if right { Self::Right } else { Self::Wrong }
+    }
 }
 
 /// A passkey, as it's kept: nothing of it is secret.
@@ -46,6 +75,18 @@ pub struct Passkey {
     algorithm: i32,
     /// How often it has signed, where its authenticator counts.
     count: u32,
+    /// Whether it lets nobody in alone: the password was reset since it was last shown with one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    second_only: bool,
+}
+
+/// What a browser is asked to see to.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "PasskeyRequirement")]
+pub enum Requirement {
+    /// Without it there's no passkey.
+    Required,
 }
 
 /// ECDSA on P-256 with SHA-256, which nearly every authenticator has.
@@ -114,31 +155,39 @@ impl Passkey {
         let is_it =
             data.flags & HAS_CREDENTIAL != 0 && *rest.get(..length)? == *decoded(&shown.id)?;
         let (algorithm, public_key) = (shown.public_key_algorithm?, shown.public_key.as_ref()?);
-        verification(algorithm)?;
-        decoded(public_key)?;
+        // What can't be checked later would lock its person out.
+        ParsedPublicKey::new(verification(algorithm)?, decoded(public_key)?).ok()?;
         is_it.then(|| Self {
             credential_id: shown.id.to_string(),
             public_key: public_key.to_string(),
             algorithm,
             count: data.count,
+            second_only: false,
         })
     }
 
     /// Whether it has signed this challenge on this site, its person being there and known to it.
-    pub fn has_signed(&mut self, shown: &PasskeyShown, challenge: &str, site: &Site<'_>) -> bool {
-        self.count_of(shown, challenge, site).is_some_and(|count| {
-            self.count = count;
-            true
-        })
+    pub fn has_signed(
+        &mut self,
+        shown: &PasskeyShown,
+        challenge: &str,
+        site: &Site<'_>,
+    ) -> Verdict {
+        let Some(count) = self.count_of(shown, challenge, site) else { return Verdict::Wrong };
+        // One that counts and doesn't go on was copied.
+        if count <= self.count && (count, self.count) != (0, 0) {
+            return Verdict::Copied;
+        }
+        self.count = count;
+        Verdict::Right
     }
 
+    /// What its authenticator counted when it signed this, if it did.
     fn count_of(&self, shown: &PasskeyShown, challenge: &str, site: &Site<'_>) -> Option<u32> {
         check_client_data(shown, "webauthn.get", challenge, site)?;
         let bytes = decoded(&shown.authenticator_data)?;
         let data = authenticator_data(&bytes, site)?;
-        // One that counts and doesn't go on was copied.
-        let goes_on = data.count > self.count || (data.count == 0 && self.count == 0);
-        if *shown.id != *self.credential_id || !goes_on {
+        if *shown.id != *self.credential_id {
             return None;
         }
         let hash = digest::digest(&digest::SHA256, &decoded(&shown.client_data_json)?);
@@ -148,6 +197,16 @@ impl Passkey {
         let key = UnparsedPublicKey::new(verification(self.algorithm)?, key);
         key.verify(&message, &signature).ok()?;
         Some(data.count)
+    }
+
+    /// Whether it lets its person in alone.
+    pub const fn is_enough(&self) -> bool {
+        !self.second_only
+    }
+
+    /// From now on it's enough alone, or only a second factor.
+    pub const fn suffice(&mut self, alone: bool) {
+        self.second_only = !alone;
     }
 
     /// What the browser finds it by.
@@ -208,19 +267,27 @@ pub mod software {
     /// A device that holds one passkey.
     pub struct Authenticator {
         key: EcdsaKeyPair,
+        /// Whose passkey it is, as the platform said when it was made; it's shown if there's one.
+        pub user_handle: String,
         pub origin: String,
         pub host: String,
         pub count: u32,
+        /// Whether it counts; most that are copied between devices don't.
+        pub counts: bool,
         pub flags: u8,
     }
-
-    const ID: &[u8] = b"a-credential-id-";
 
     impl Authenticator {
         pub fn new() -> Self {
             let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
             let (origin, host) = ("https://aula.example".to_owned(), "aula.example".to_owned());
-            Self { key, origin, host, count: 0, flags: USER_PRESENT | USER_VERIFIED }
+            let (user_handle, flags) = (String::new(), USER_PRESENT | USER_VERIFIED);
+            Self { key, user_handle, origin, host, count: 0, counts: true, flags }
+        }
+
+        /// The credential's id: no two devices have the same.
+        fn id(&self) -> &[u8] {
+            &self.key.public_key().as_ref()[1..17]
         }
 
         fn client_data(&self, kind: &str, challenge: &str) -> Vec<u8> {
@@ -231,18 +298,18 @@ pub mod software {
         }
 
         fn data(&mut self, flags: u8) -> Vec<u8> {
-            self.count += 1;
+            self.count += u32::from(self.counts);
             let hash = digest::digest(&digest::SHA256, self.host.as_bytes());
             [hash.as_ref(), &[self.flags | flags], &self.count.to_be_bytes()].concat()
         }
 
         pub fn make(&mut self, challenge: &str) -> Value {
-            let length = u16::try_from(ID.len()).unwrap().to_be_bytes();
+            let length = u16::try_from(self.id().len()).unwrap().to_be_bytes();
             let mut data = self.data(HAS_CREDENTIAL);
-            data.extend([&[0; 16][..], &length, ID, b"the key in CBOR"].concat());
+            data.extend([&[0; 16][..], &length, self.id(), b"the key in CBOR"].concat());
             let key: PublicKeyX509Der<'_> = self.key.public_key().as_der().unwrap();
             json!({
-                "id": encoded(ID),
+                "id": encoded(self.id()),
                 "client_data_json": encoded(&self.client_data("webauthn.create", challenge)),
                 "authenticator_data": encoded(&data),
                 "public_key": encoded(key.as_ref()),
@@ -255,12 +322,16 @@ pub mod software {
             let hash = digest::digest(&digest::SHA256, &client);
             let message = [&data, hash.as_ref()].concat();
             let signature = self.key.sign(&SystemRandom::new(), &message).unwrap();
-            json!({
-                "id": encoded(ID),
+            let mut shown = json!({
+                "id": encoded(self.id()),
                 "client_data_json": encoded(&client),
                 "authenticator_data": encoded(&data),
                 "signature": encoded(signature.as_ref()),
-            })
+            });
+            if !self.user_handle.is_empty() {
+                shown["user_handle"] = json!(encoded(self.user_handle.as_bytes()));
+            }
+            shown
         }
     }
 
@@ -288,11 +359,10 @@ mod tests {
         let mut device = Authenticator::new();
         let mut passkey = made(&mut device);
         let shown = read(device.sign("c2"));
-        assert!(!passkey.clone().has_signed(&shown, "c3", &SITE));
+        assert_eq!(passkey.has_signed(&shown, "c3", &SITE), Verdict::Wrong);
         let elsewhere = Site { origin: "https://evil.example", host: "evil.example" };
-        assert!(!passkey.clone().has_signed(&shown, "c2", &elsewhere));
-        assert!(passkey.has_signed(&shown, "c2", &SITE));
-        assert!(!passkey.has_signed(&shown, "c2", &SITE), "its count doesn't go on");
+        assert_eq!(passkey.has_signed(&shown, "c2", &elsewhere), Verdict::Wrong);
+        assert_eq!(passkey.has_signed(&shown, "c2", &SITE), Verdict::Right);
     }
 
     #[test]
@@ -300,7 +370,7 @@ mod tests {
         let mut device = Authenticator::new();
         let passkey = made(&mut device);
         let signed = |device: &mut Authenticator| {
-            passkey.clone().has_signed(&read(device.sign("c2")), "c2", &SITE)
+            passkey.clone().has_signed(&read(device.sign("c2")), "c2", &SITE) == Verdict::Right
         };
         let mut another = Authenticator::new();
         another.count = 9;
@@ -320,6 +390,44 @@ mod tests {
     }
 
     #[test]
+    fn of_a_passkey_that_counts_a_copy_is_noticed() {
+        let mut device = Authenticator::new();
+        let mut passkey = made(&mut device);
+        let mut show =
+            |device: &mut Authenticator| passkey.has_signed(&read(device.sign("c2")), "c2", &SITE);
+        assert_eq!(show(&mut device), Verdict::Right);
+        device.count -= 1;
+        assert_eq!(show(&mut device), Verdict::Copied);
+        let mut another = Authenticator::new();
+        assert_eq!(show(&mut another), Verdict::Wrong, "what another signs says nothing of it");
+        assert_eq!(show(&mut device), Verdict::Right);
+    }
+
+    #[test]
+    fn a_passkey_that_does_not_count_is_good_again_and_again() {
+        let mut device = Authenticator::new();
+        device.counts = false;
+        let mut passkey = made(&mut device);
+        for challenge in ["c2", "c3"] {
+            let shown = read(device.sign(challenge));
+            assert_eq!(passkey.has_signed(&shown, challenge, &SITE), Verdict::Right);
+        }
+    }
+
+    #[test]
+    fn whose_a_passkey_says_that_it_is_is_an_id_or_nothing() {
+        let mut device = Authenticator::new();
+        let said = |device: &mut Authenticator| read(device.sign("c1")).user_id();
+        assert_eq!(said(&mut device), None);
+        device.user_handle = "ada".to_owned();
+        assert_eq!(said(&mut device), Some("ada".into()));
+        for other in ["../ada", "a/b", "__é__", "\0", &"x".repeat(65)] {
+            device.user_handle = other.to_owned();
+            assert_eq!(said(&mut device), None, "{other}");
+        }
+    }
+
+    #[test]
     fn a_passkey_is_made_for_one_challenge_on_one_site() {
         let mut device = Authenticator::new();
         let shown = read(device.make("c1"));
@@ -333,6 +441,9 @@ mod tests {
         let mut unknown = shown.clone();
         unknown.public_key_algorithm = Some(-8);
         assert!(Passkey::made(&unknown, "c1", &SITE).is_none());
+        let mut no_key = shown.clone();
+        no_key.public_key = Some(Line::new("AAAA").unwrap());
+        assert!(Passkey::made(&no_key, "c1", &SITE).is_none());
         assert!(Passkey::made(&shown, "c1", &SITE).is_some());
     }
 

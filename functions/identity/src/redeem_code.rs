@@ -8,6 +8,7 @@ use crate::{
     code::{Code, INVALID_CODE, Purpose},
     email::Email,
     ending::end_all,
+    factor::{self, Factors},
     identity_link::IdentityLink,
     password::NewPassword,
     person::Person,
@@ -17,7 +18,8 @@ use crate::{
 ///
 /// `verify_email` shows that the address is yours, so that you can sign in.
 /// `reset_password` sets a new password, ends all your sessions, and shows that
-/// the address is yours, too. `change_email` moves your account to the address;
+/// the address is yours, too; your passkeys sign in alone again once you have shown
+/// them with the new password. `change_email` moves your account to the address;
 /// sign in with it from then on. A code that is wrong, too old, used, guessed at
 /// too often or never sent gets the same refusal.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
@@ -180,8 +182,10 @@ fn verify(cx: &Context<Anyone>, account: Account) -> Changes {
 }
 
 /// The address is its owner's, who takes another password; whoever was in with
-/// the old one is out, by the accounts elsewhere that they have linked, too. One
-/// with the same address is linked again at its next sign-in.
+/// the old one is out, by the accounts elsewhere that they have linked and the
+/// passkeys that they have added, too. An account elsewhere with the same address
+/// is linked again at its next sign-in; a passkey lets in alone again once it was
+/// shown with the new password.
 async fn reset(cx: &Context<Anyone>, account: Account, password: NewPassword) -> Result<Changes> {
     let Account { mut person, mut credentials } = account;
     let password = password.hash(cx.random()).await?;
@@ -192,7 +196,12 @@ async fn reset(cx: &Context<Anyone>, account: Account, password: NewPassword) ->
     let changes = Changes::new().save(&person).save(&credentials).and(ended);
     let links = IdentityLink::all_of(&person.id).limit(LINKS);
     let changes = cx.query::<IdentityLink>(&links).await?.0.iter().fold(changes, Changes::delete);
-    let changes = changes.emit(&PasswordChanged { contact: contact.clone(), changed_at });
+    let mut changes = changes.emit(&PasswordChanged { contact: contact.clone(), changed_at });
+    if factor::is_needed(&person) {
+        let mut factors = Factors::of(cx, &person.id).await?;
+        factors.distrust_passkeys();
+        changes = changes.save(&factors);
+    }
     Ok(if is_new { changes.emit(&ContactChanged { contact }) } else { changes })
 }
 
@@ -204,11 +213,13 @@ mod tests {
 
     use super::*;
     use crate::{
+        factor::WRONG_FACTOR,
+        pending::MFA_REQUIRED,
         refresh_session::INVALID_REFRESH_TOKEN,
         sign_in::WRONG_CREDENTIALS,
         tests::{
-            OTHER, PASSWORD, app, ask, code, disable, enter, holder, member, person, refresh,
-            register, reset, sign_in, verify, wrong,
+            OTHER, PASSWORD, add_passkey, app, ask, code, disable, enter, holder, member, person,
+            refresh, register, reset, sign_in, sign_in_by, verify, wrong,
         },
     };
 
@@ -274,6 +285,27 @@ mod tests {
         reset(&app, ADA, &code, OTHER).await.ok();
         let (links, _) = cx.query::<IdentityLink>(&IdentityLink::all_of(&id)).await.unwrap();
         assert!(links.is_empty(), "whoever linked it is out");
+    }
+
+    #[tokio::test]
+    async fn after_a_reset_a_passkey_lets_in_alone_once_it_was_shown_with_the_new_password() {
+        let app = app();
+        member(&app, ADA).await;
+        let session = enter(&app, ADA).await;
+        let (factor, mut device) = add_passkey(&app, &session).await;
+        let code = asked_to_reset(&app).await;
+        reset(&app, ADA, &code, OTHER).await.ok();
+        sign_in_by(&app, &mut device).await.is(WRONG_CREDENTIALS);
+        let refused = sign_in(&app, ADA, OTHER).await;
+        let pending = refused.is(MFA_REQUIRED).body["errors"][0]["values"].clone();
+        let uri = format!("/v1/users/me/factors/{factor}/verify");
+        let show = |passkey: Value| json!({ "passkey": passkey, "pending_token": pending["pending_token"] });
+        let wrong = show(device.sign("another challenge"));
+        app.anyone().post(&uri, wrong).await.is(WRONG_FACTOR);
+        sign_in_by(&app, &mut device).await.is(WRONG_CREDENTIALS);
+        let right = show(device.sign(pending["challenge"].as_str().unwrap()));
+        app.anyone().post(&uri, right).await.ok();
+        sign_in_by(&app, &mut device).await.ok();
     }
 
     #[tokio::test]

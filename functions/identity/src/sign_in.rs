@@ -5,14 +5,16 @@ use runtime::prelude::*;
 
 use crate::{
     account::{Account, NOBODY},
+    by_passkey,
     device::Devices,
     email::Email,
     factor,
     guesses::Counted,
     linking::{Claim, INVALID_LINK_TOKEN},
     opening,
+    passkey::PasskeyShown,
     password::{ClaimedPassword, Hashed},
-    pending::{MFA_REQUIRED, Pending},
+    pending::{INVALID_PENDING_TOKEN, MFA_REQUIRED, Pending},
     tokens::SignedIn,
 };
 
@@ -20,31 +22,47 @@ use crate::{
 pub const WRONG_CREDENTIALS: Problem = Problem::new(
     Code::Unauthenticated,
     "wrong-credentials",
-    "This address and this password don't let you in. Perhaps the address isn't verified yet.",
-    "Esta dirección y esta contraseña no te dan acceso. Quizás la dirección aún no está verificada.",
+    "What you show doesn't let you in. Perhaps the address isn't verified yet, or the passkey was removed.",
+    "Lo que muestras no te da acceso. Quizás la dirección aún no está verificada, o la llave de acceso se quitó.",
 );
 
 /// Sign in.
 ///
+/// It takes `email` and `password`, or a `passkey` alone with the `pending_token`
+/// of its challenge (`POST /v1/passkey-challenges`).
+///
 /// A wrong password, an unknown address, one that isn't verified and a disabled
-/// account get the same refusal, in the same time. Whoever has a second factor
+/// account get the same refusal, in the same time; so does a passkey that isn't
+/// right, isn't known or was removed. Whoever signs in by password and has a second factor
 /// is refused with `mfa-required`, whose `values` have a `pending_token`, good
 /// for five minutes, and the `factors`: verifying one of them with that token
-/// signs in. The access token is good for 15 minutes, the refresh token for 30
+/// signs in. A passkey needs no second factor: it's something that one has, and
+/// its device has made sure who uses it. The access token is good for 15 minutes, the refresh token for 30
 /// days after its session was last used. On a new device its owner is told by mail.
 ///
 /// After five wrong passwords for an account from one network each takes longer
 /// to wait for, up to 15 minutes (429, `Retry-After`). Other networks and
-/// devices that the account was used on don't wait. The answer holds secrets,
+/// devices that the account was used on don't wait, nor does who shows a passkey; a
+/// network that sends very many wrong ones of either does. The answer holds secrets,
 /// so it's never kept: repeating the request opens another session, whatever its
 /// `Idempotency-Key`.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SignIn {
-    /// The address that you registered with. Its case doesn't matter.
-    email: Email,
-    /// Your password.
-    password: ClaimedPassword,
+    /// The address that you registered with. Its case doesn't matter. Without a `passkey` it's
+    /// required.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    email: Option<Email>,
+    /// Your password. Without a `passkey` it's required.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    password: Option<ClaimedPassword>,
+    /// What the browser gives when your passkey has signed the `challenge`: in place of address
+    /// and password, with `signature` and `user_handle`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    passkey: Option<PasskeyShown>,
+    /// The `pending_token` that came with the `challenge`; with a `passkey` it's required.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pending_token: Option<Line<1, 200>>,
     /// The `device_token` that you got when you last signed in on this device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     device_token: Option<Line<1, 200>>,
@@ -56,26 +74,84 @@ pub struct SignIn {
 impl Endpoint for SignIn {
     const OPERATION: &'static str = "identity.sign_in";
     const ROUTE: Route = Route::create("/v1/sessions");
-    const PROBLEMS: &'static [Problem] = &[WRONG_CREDENTIALS, MFA_REQUIRED, INVALID_LINK_TOKEN];
+    const PROBLEMS: &'static [Problem] =
+        &[WRONG_CREDENTIALS, MFA_REQUIRED, INVALID_PENDING_TOKEN, INVALID_LINK_TOKEN];
     const IDEMPOTENCY: Idempotency = Idempotency::Off;
     const RATE: Rate = Rate::Strict;
     type Response = SignedIn;
 }
 
+/// What someone shows to be let in.
+enum Shown<'a> {
+    Password(&'a Email, &'a ClaimedPassword),
+    Passkey(&'a PasskeyShown, &'a str),
+}
+
+impl SignIn {
+    fn shown(&self) -> Result<Shown<'_>> {
+        let by_password = self.email.is_some() || self.password.is_some();
+        let by_passkey = self.passkey.is_some() || self.pending_token.is_some();
+        let mut faults = Faults::new();
+        let mut needs = |there: bool, field| {
+            faults.unless(there, field, "missing", "it is required", "es obligatorio");
+        };
+        if by_passkey {
+            needs(self.passkey.is_some(), "passkey");
+            needs(self.pending_token.is_some(), "pending_token");
+            let lacks = |part: fn(&PasskeyShown) -> bool| self.passkey.as_ref().is_some_and(part);
+            needs(!lacks(|it| it.signature.is_none()), "passkey.signature");
+            needs(!lacks(|it| it.user_handle.is_none()), "passkey.user_handle");
+        } else {
+            needs(self.email.is_some(), "email");
+            needs(self.password.is_some(), "password");
+        }
+        let (en, es) = (
+            "show an address and a password, or a passkey with its pending token, and not both",
+            "muestra una dirección y una contraseña, o una llave de acceso con su token pendiente, y no ambas",
+        );
+        let field = if self.passkey.is_some() { "passkey" } else { "pending_token" };
+        faults.unless(!(by_password && by_passkey), field, "exactly-one", en, es);
+        faults.check()?;
+        match (&self.email, &self.password, &self.passkey, &self.pending_token) {
+            (_, _, Some(passkey), Some(token)) => Ok(Shown::Passkey(passkey, token)),
+            (Some(email), Some(password), ..) => Ok(Shown::Password(email, password)),
+            _ => unreachable!("it was refused"),
+        }
+    }
+}
+
 pub async fn run(cx: Context<Anyone>, request: SignIn) -> Result<SignedIn> {
+    let shown = request.shown()?;
     let claim = request.link_token.as_ref().map(|it| Claim::read(&cx, it)).transpose()?;
-    let account = Account::with(&cx, &request.email).await?;
-    let user_id = account.as_ref().map_or(NOBODY, |it| it.person.id.as_str());
-    let devices = Devices::of(&cx, user_id).await?;
     let device_token = request.device_token.as_deref();
+    match shown {
+        Shown::Password(email, password) => {
+            by_password(&cx, email, password, device_token, claim).await
+        }
+        Shown::Passkey(passkey, token) => {
+            by_passkey::let_in(&cx, passkey, token, device_token, claim).await
+        }
+    }
+}
+
+async fn by_password(
+    cx: &Context<Anyone>,
+    email: &Email,
+    claimed: &ClaimedPassword,
+    device_token: Option<&str>,
+    claim: Option<Claim>,
+) -> Result<SignedIn> {
+    let account = Account::with(cx, email).await?;
+    let user_id = account.as_ref().map_or(NOBODY, |it| it.person.id.as_str());
+    let devices = Devices::of(cx, user_id).await?;
     let device_id = devices.holding(device_token, cx.secret());
-    let guesses = Counted::of(&cx, &request.email, device_id).await?;
+    let guesses = Counted::of(cx, email, device_id).await?;
     guesses.check(cx.now)?;
 
     let password = account.as_ref().and_then(|it| it.credentials.password());
-    let right = request.password.is(password).await?;
+    let right = claimed.is(password).await?;
     let Some(account) = account.filter(|it| right && it.person.is_active()) else {
-        guesses.wrong(&cx).await?;
+        guesses.wrong(cx).await?;
         return Err(WRONG_CREDENTIALS.into());
     };
 
@@ -83,7 +159,7 @@ pub async fn run(cx: Context<Anyone>, request: SignIn) -> Result<SignedIn> {
     let mut changes = Changes::new();
     let password_is_up_to_date = credentials.password().is_some_and(Hashed::is_up_to_date);
     if !password_is_up_to_date {
-        credentials.upgrade(request.password.hash(cx.random()).await?);
+        credentials.upgrade(claimed.hash(cx.random()).await?);
         changes = changes.save(&credentials);
     }
     if factor::is_needed(&person) {
@@ -93,9 +169,9 @@ pub async fn run(cx: Context<Anyone>, request: SignIn) -> Result<SignedIn> {
         return Err(pending.refusal(&person.factors, cx.secret()).into());
     }
     if let Some(claim) = claim {
-        changes = changes.and(claim.link(&cx, &person).await?);
+        changes = changes.and(claim.link(cx, &person).await?);
     }
-    let (opened, signed_in) = opening::open(&cx, &person, devices, device_token).await?;
+    let (opened, signed_in) = opening::open(cx, &person, devices, device_token).await?;
     cx.answer(guesses.right(changes.and(opened)), signed_in).await
 }
 
@@ -327,9 +403,11 @@ mod tests {
         let app = app();
         let cases: &[(Value, &str, &str)] = &[
             (json!({}), "email", "missing"),
+            (json!({}), "password", "missing"),
             (json!({ "email": ADA }), "password", "missing"),
+            (json!({ "password": PASSWORD }), "email", "missing"),
             (json!({ "email": ADA, "password": "" }), "password", "empty"),
-            (json!({ "email": ADA, "password": null }), "password", "wrong-type"),
+            (json!({ "email": ADA, "password": null }), "password", "missing"),
             (json!({ "email": ADA, "password": "x".repeat(129) }), "password", "too-long"),
             (json!({ "email": "' or 1=1 --", "password": PASSWORD }), "email", "invalid-email"),
             (json!({ "email": { "$ne": "" }, "password": PASSWORD }), "email", "wrong-type"),

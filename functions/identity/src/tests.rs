@@ -7,7 +7,7 @@ use contracts::{
 use runtime::Stored;
 use testing::{Answer, App, As, Value, json};
 
-use crate::{email::Email, person::Person};
+use crate::{email::Email, passkey::software::Authenticator, person::Person};
 
 /// Everyone's password.
 pub const PASSWORD: &str = "correct horse battery";
@@ -126,6 +126,33 @@ pub async fn with_factor(app: &App, email: &str) -> WithFactor {
 pub fn app_code(app: &App, who: &WithFactor) -> String {
     let secret = crate::totp::read(&who.secret).expect("Base32");
     crate::totp::code_at(&secret, crate::totp::step_at(app.now().as_seconds()))
+}
+
+/// Someone adds a passkey to their account: the factor, and the device that holds it.
+pub async fn add_passkey(app: &App, session: &Value) -> (String, Authenticator) {
+    let who = holder(app, session);
+    let begun = who.post("/v1/users/me/factors", json!({ "kind": "passkey" })).await.ok();
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    let (factor, options) = (text(&begun["id"]), &begun["passkey"]);
+    let mut device = Authenticator::new();
+    device.user_handle = text(&options["user_handle"]);
+    let made = device.make(&text(&options["challenge"]));
+    let uri = format!("/v1/users/me/factors/{factor}/verify");
+    who.post(&uri, json!({ "passkey": made })).await.ok();
+    (factor, device)
+}
+
+/// Someone begins to sign in by a passkey alone.
+pub async fn challenge(app: &App) -> Value {
+    app.anyone().post("/v1/passkey-challenges", json!({})).await.ok()
+}
+
+/// Someone signs in by a passkey alone.
+pub async fn sign_in_by(app: &App, device: &mut Authenticator) -> Answer {
+    let asked = challenge(app).await;
+    let passkey = device.sign(asked["challenge"].as_str().expect("a challenge"));
+    let body = json!({ "passkey": passkey, "pending_token": asked["pending_token"] });
+    app.anyone().post("/v1/sessions", body).await
 }
 
 /// A person as they are kept.

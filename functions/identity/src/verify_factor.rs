@@ -12,7 +12,7 @@ use crate::{
     factor::{self, FACTOR_NOT_FOUND, Factors, WRONG_FACTOR},
     guesses::Counted,
     opening,
-    passkey::{PasskeyShown, Site},
+    passkey::{PasskeyShown, Site, Verdict},
     password::ClaimedPassword,
     pending::{INVALID_PENDING_TOKEN, Pending},
     person::Person,
@@ -112,8 +112,8 @@ pub async fn run(cx: Context<Anyone>, request: VerifyFactor) -> Result<FactorVer
     }
     let mut factors = Factors::of(&cx, &person.id).await?;
     let (_, was_verified) = factors.find(&request.factor_id, cx.now)?;
-    if !request.is_right(&cx, &mut factors, None)? {
-        return wrong(&cx, &factors).await;
+    if request.judge(&cx, &mut factors, None)? != Verdict::Right {
+        return wrong(&cx, Changes::new().save(&factors)).await;
     }
     if was_verified {
         return elevate(&cx, session, Changes::new().save(&factors)).await;
@@ -147,19 +147,19 @@ impl VerifyFactor {
     }
 
     /// Whether what is shown is right for its factor; for a passkey that counts, over a challenge.
-    fn is_right(
+    fn judge(
         &self,
         cx: &Context<Anyone>,
         factors: &mut Factors,
         challenge: Option<&str>,
-    ) -> Result<bool> {
+    ) -> Result<Verdict> {
         let id = &*self.factor_id;
         let (secret, site) = (cx.secret(), Site::of(&cx.settings().public_url));
         let (kind, is_verified) = factors.find(id, cx.now)?;
         if kind == FactorKind::Totp {
             let code = self.code()?;
             factors.check(cx.now)?;
-            return Ok(factors.show(id, code, secret, cx.now));
+            return Ok(factors.show(id, code, secret, cx.now).into());
         }
         let mut faults = Faults::new();
         let (en, es) = ("it is required", "es obligatorio");
@@ -168,7 +168,7 @@ impl VerifyFactor {
         factors.check(cx.now)?;
         let shown = self.passkey.as_ref().ok_or(WRONG_FACTOR)?;
         match challenge {
-            _ if !is_verified => Ok(factors.make(id, shown, secret, &site, cx.now)),
+            _ if !is_verified => Ok(factors.make(id, shown, secret, &site, cx.now).into()),
             Some(challenge) => Ok(factors.has_signed(id, shown, challenge, &site, cx.now)),
             // In a session there's nothing for it to sign; signing in again is as good.
             None => Err(FACTOR_NOT_FOUND.into()),
@@ -185,8 +185,8 @@ impl VerifyFactor {
 }
 
 /// The wrong code is counted before it's answered.
-async fn wrong(cx: &Context<Anyone>, factors: &Stored<Factors>) -> Result<FactorVerified> {
-    cx.commit_part(Changes::new().save(factors)).await?;
+async fn wrong(cx: &Context<Anyone>, counted: Changes) -> Result<FactorVerified> {
+    cx.commit_part(counted).await?;
     Err(WRONG_FACTOR.into())
 }
 
@@ -204,22 +204,27 @@ async fn finish_signing_in(
     let mut factors = Factors::of(cx, &person.id).await?;
 
     let mut changes = Changes::new();
-    let right = if &*request.factor_id == RECOVERY {
+    let verdict = if &*request.factor_id == RECOVERY {
         let code = request.code()?;
         factors.check(cx.now)?;
         let right = factors.recover(code, cx.secret(), cx.now);
         let codes_left = u32::try_from(factors.recovery_left()).unwrap_or(u32::MAX);
         let (contact, used_at) = (person.contact(), cx.now);
         changes = changes.emit(&RecoveryCodeUsed { contact, codes_left, used_at });
-        right
+        right.into()
     } else if let (_, true) = factors.find(&request.factor_id, cx.now)? {
         let challenge = pending.challenge(cx.secret());
-        request.is_right(cx, &mut factors, Some(&challenge))?
+        request.judge(cx, &mut factors, Some(&challenge))?
     } else {
         return Err(FACTOR_NOT_FOUND.into());
     };
-    if !right {
-        return wrong(cx, &factors).await;
+    match (verdict, &request.passkey) {
+        (Verdict::Right, _) => {}
+        (Verdict::Copied, Some(shown)) => {
+            let suspicion = factor::suspicion(&person, shown, cx.now);
+            return wrong(cx, Changes::new().save(&factors).emit(&suspicion)).await;
+        }
+        _ => return wrong(cx, Changes::new().save(&factors)).await,
     }
     let devices = Devices::of(cx, person.id.as_str()).await?;
     let device_token = pending.device_token.as_deref();
@@ -283,6 +288,7 @@ async fn added(
 
 #[cfg(test)]
 mod tests {
+    use contracts::identity::PasskeySuspected;
     use runtime::problems::TOO_MANY_REQUESTS;
     use testing::{Answer, App, Value, json};
 
@@ -477,6 +483,15 @@ mod tests {
         let session = sign_in(&one, signed.clone()).await.ok()["session"].clone();
         holder(&app, &session).get("/v1/users/me").await.ok();
         sign_in(&one, signed).await.is(INVALID_PENDING_TOKEN);
+        let next = pending(&app).await;
+        let mut anothers = device.sign(next["challenge"].as_str().unwrap());
+        anothers["user_handle"] = json!("ZXZl");
+        sign_in(&next, anothers).await.is(WRONG_FACTOR);
+        device.count = 1;
+        let behind = device.sign(next["challenge"].as_str().unwrap());
+        sign_in(&next, behind).await.is(WRONG_FACTOR);
+        let told = app.emitted::<PasskeySuspected>().await;
+        assert_eq!((told.len(), told[0].name.as_str()), (1, "passkey"));
         let body = json!({ "passkey": device.sign("x") });
         let uri = format!("/v1/users/me/factors/{factor}/verify");
         holder(&app, &session).post(&uri, body).await.is(FACTOR_NOT_FOUND);

@@ -261,7 +261,7 @@ impl Event for DataExported {
     }
 }
 
-/// What a person shows besides their password.
+/// What a person shows besides their password, or, if it's a passkey, in place of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FactorKind {
@@ -325,6 +325,25 @@ pub struct RecoveryCodeUsed {
 
 impl Event for RecoveryCodeUsed {
     const TYPE: &'static str = "identity.recovery_code_used.v1";
+    fn subject(&self) -> String {
+        self.contact.user_id.to_string()
+    }
+}
+
+/// A passkey was shown whose count of signatures has gone back: there may be a copy of it.
+/// Nobody was let in by it, and the account's owner is told.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct PasskeySuspected {
+    /// Who is told.
+    pub contact: Contact,
+    /// What they call it.
+    pub name: String,
+    /// When.
+    pub noticed_at: Timestamp,
+}
+
+impl Event for PasskeySuspected {
+    const TYPE: &'static str = "identity.passkey_suspected.v1";
     fn subject(&self) -> String {
         self.contact.user_id.to_string()
     }
