@@ -69,6 +69,7 @@ mod on_identity_erased;
 mod on_identity_factor_added;
 mod on_identity_factor_removed;
 mod on_identity_identity_linked;
+mod on_identity_passkey_suspected;
 mod on_identity_password_changed;
 mod on_identity_recovery_code_used;
 mod on_identity_registration_repeated;
@@ -152,6 +153,7 @@ pub fn domain() -> Domain {
         .subscriber(on_identity_factor_added::run)
         .subscriber(on_identity_factor_removed::run)
         .subscriber(on_identity_recovery_code_used::run)
+        .subscriber(on_identity_passkey_suspected::run)
         .subscriber(on_identity_identity_linked::run)
         .subscriber(on_identity_data_exported::run)
         .subscriber(on_identity_account_closed::run)

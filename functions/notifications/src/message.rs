@@ -302,6 +302,12 @@ mod tests {
                 removed_at: time(NOW),
             },
             News::RecoveryCodeUsed { codes_left: 0, used_at: time(NOW) },
+            News::FactorAdded {
+                factor: FactorKind::Passkey,
+                name: "Laptop".into(),
+                added_at: time(NOW),
+            },
+            News::PasskeySuspected { name: "Laptop".into(), noticed_at: time(NOW) },
             News::IdentityLinked { provider: "Google".into(), linked_at: time(NOW) },
             News::DataExported { exported_at: time(NOW) },
             News::AccountClosed { closed_at: time(NOW), erased_at: time("2026-04-01T12:00:00Z") },

@@ -76,6 +76,8 @@ kinds! {
     FactorRemoved "factor_removed" Security,
     /// Someone signed in by a recovery code.
     RecoveryCodeUsed "recovery_code_used" Security,
+    /// One of the person's passkeys may have been copied.
+    PasskeySuspected "passkey_suspected" Security,
     /// The account can be signed in to by another provider.
     IdentityLinked "identity_linked" Security,
     /// Someone got everything that is kept of the person.
@@ -194,6 +196,13 @@ pub enum News {
         /// When.
         used_at: Timestamp,
     },
+    /// One of the person's passkeys may have been copied.
+    PasskeySuspected {
+        /// What the person calls it.
+        name: String,
+        /// When it was shown.
+        noticed_at: Timestamp,
+    },
     /// The account can be signed in to by another provider.
     IdentityLinked {
         /// The provider.
@@ -310,6 +319,7 @@ impl News {
             Self::FactorAdded { .. } => Kind::FactorAdded,
             Self::FactorRemoved { .. } => Kind::FactorRemoved,
             Self::RecoveryCodeUsed { .. } => Kind::RecoveryCodeUsed,
+            Self::PasskeySuspected { .. } => Kind::PasskeySuspected,
             Self::IdentityLinked { .. } => Kind::IdentityLinked,
             Self::DataExported { .. } => Kind::DataExported,
             Self::AccountClosed { .. } => Kind::AccountClosed,
@@ -341,6 +351,7 @@ impl News {
             | Self::FactorAdded { .. }
             | Self::FactorRemoved { .. }
             | Self::RecoveryCodeUsed { .. }
+            | Self::PasskeySuspected { .. }
             | Self::IdentityLinked { .. }
             | Self::DataExported { .. }
             | Self::AccountClosed { .. }
@@ -406,6 +417,10 @@ impl News {
             | Self::AccountClosed { closed_at: at, .. } => at.to_string(),
             Self::FactorAdded { name, added_at: at, .. }
             | Self::FactorRemoved { name, removed_at: at, .. } => format!("{name} {at}"),
+            // Once an hour: whoever has the copy may show it again and again.
+            Self::PasskeySuspected { name, noticed_at } => {
+                format!("{name} {}", noticed_at.as_seconds() / 3600)
+            }
             Self::DeviceAdded { session_id, .. } => session_id.clone(),
             Self::CertificateIssued { certificate_id, .. }
             | Self::CertificateRevoked { certificate_id, .. } => certificate_id.to_string(),

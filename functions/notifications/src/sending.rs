@@ -249,6 +249,7 @@ pub async fn unwanted(
         | News::FactorAdded { .. }
         | News::FactorRemoved { .. }
         | News::RecoveryCodeUsed { .. }
+        | News::PasskeySuspected { .. }
         | News::IdentityLinked { .. }
         | News::DataExported { .. }
         | News::AccountClosed { .. }

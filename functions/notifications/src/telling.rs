@@ -116,7 +116,7 @@ pub async fn owner_told(cx: &Context<System>, contact: &Contact, news: News) -> 
 mod tests {
     use contracts::identity::{
         AccountClosed, DataExported, DeviceAdded, FactorAdded, FactorKind, FactorRemoved,
-        IdentityLinked, RecoveryCodeUsed,
+        IdentityLinked, PasskeySuspected, RecoveryCodeUsed,
     };
     use testing::json;
 
@@ -148,6 +148,7 @@ mod tests {
             FactorAdded { contact: contact(), kind, name: name(), added_at: at },
             FactorRemoved { contact: contact(), kind, name: name(), removed_at: at },
             RecoveryCodeUsed { contact: contact(), codes_left: 3, used_at: at },
+            PasskeySuspected { contact: contact(), name: name(), noticed_at: at },
             IdentityLinked { contact: contact(), provider: "Google".into(), linked_at: at },
             DataExported { contact: contact(), exported_at: at },
             AccountClosed { contact: contact(), closed_at: at, erased_at: at.plus_minutes(43_200) },
@@ -160,6 +161,7 @@ mod tests {
             [
                 "A new sign-in to your account",
                 "A recovery code was used",
+                "One of your passkeys may have been copied",
                 "Signing in takes one more step",
                 "Signing in takes one step less",
                 "You can sign in with Google",
@@ -168,6 +170,6 @@ mod tests {
             ]
         );
         let list = ada.get("/v1/users/me/notifications").await.ok();
-        assert_eq!(list["items"].as_array().unwrap().len(), 7);
+        assert_eq!(list["items"].as_array().unwrap().len(), 8);
     }
 }

@@ -154,9 +154,20 @@ fn english(news: &News, titles: Option<&Titles>, reader: Reader<'_>) -> Words {
             };
             words.more(
                 "If it was you, there's nothing to do. If it wasn't, change your password at \
-                 once: that signs out every device.",
+                 once: that signs out every device. Then see what your account says of how it \
+                 can be signed in to.",
             )
         }
+        News::FactorAdded { factor: FactorKind::Passkey, name, added_at } => Words::new(
+            "You can sign in by a passkey",
+            format!(
+                "{} was added to your account on {}.",
+                factor_in_english(FactorKind::Passkey, name),
+                reader.moment(*added_at)
+            ),
+        )
+        .more("It signs in by itself. Whoever signs in by the password shows it too.")
+        .more(NOT_YOU_EN),
         News::FactorAdded { factor, name, added_at } => Words::new(
             "Signing in takes one more step",
             format!(
@@ -188,6 +199,19 @@ fn english(news: &News, titles: Option<&Titles>, reader: Reader<'_>) -> Words {
             left => format!("{left} are left."),
         })
         .more(NOT_YOU_EN),
+        News::PasskeySuspected { name, noticed_at } => Words::new(
+            "One of your passkeys may have been copied",
+            format!(
+                "Your passkey ({}) was shown on {} as only a copy of it would be. Nobody was let \
+                 in by it.",
+                harmless(name),
+                reader.moment(*noticed_at)
+            ),
+        )
+        .more(
+            "Remove it from your account, and add a new one in its place. If it stays, whoever \
+             has the copy may get in.",
+        ),
         News::IdentityLinked { provider, linked_at } => Words::new(
             format!("You can sign in with {}", harmless(provider)),
             format!(
@@ -376,9 +400,20 @@ fn spanish(news: &News, titles: Option<&Titles>, reader: Reader<'_>) -> Words {
             };
             words.more(
                 "Si fuiste tú, no tienes que hacer nada. Si no, cambia tu contraseña cuanto \
-                 antes: así se cierran todas las sesiones.",
+                 antes: así se cierran todas las sesiones. Después revisa en tu cuenta cómo se \
+                 puede iniciar sesión en ella.",
             )
         }
+        News::FactorAdded { factor: FactorKind::Passkey, name, added_at } => Words::new(
+            "Puedes iniciar sesión con una llave de acceso",
+            format!(
+                "Se añadió a tu cuenta {} el {}.",
+                factor_in_spanish(FactorKind::Passkey, name),
+                reader.moment(*added_at)
+            ),
+        )
+        .more("Con ella sola se inicia sesión. Con la contraseña, también se pide.")
+        .more(NOT_YOU_ES),
         News::FactorAdded { factor, name, added_at } => Words::new(
             "Iniciar sesión requiere un paso más",
             format!(
@@ -410,6 +445,19 @@ fn spanish(news: &News, titles: Option<&Titles>, reader: Reader<'_>) -> Words {
             left => format!("Quedan {left}."),
         })
         .more(NOT_YOU_ES),
+        News::PasskeySuspected { name, noticed_at } => Words::new(
+            "Una de tus llaves de acceso puede haber sido copiada",
+            format!(
+                "El {} se mostró tu llave de acceso ({}) como solo lo haría una copia de ella. \
+                 A nadie se le dio acceso.",
+                reader.moment(*noticed_at),
+                harmless(name)
+            ),
+        )
+        .more(
+            "Quítala de tu cuenta y añade otra en su lugar. Mientras siga ahí, quien tenga la \
+             copia podría entrar.",
+        ),
         News::IdentityLinked { provider, linked_at } => Words::new(
             format!("Puedes iniciar sesión con {}", harmless(provider)),
             format!(
