@@ -166,7 +166,10 @@ fn english(news: &News, titles: Option<&Titles>, reader: Reader<'_>) -> Words {
                 reader.moment(*added_at)
             ),
         )
-        .more("It signs in by itself. Whoever signs in by the password shows it too.")
+        .more(
+            "It signs in by itself, without your password. With the password, signing in takes a \
+             second step.",
+        )
         .more(NOT_YOU_EN),
         News::FactorAdded { factor, name, added_at } => Words::new(
             "Signing in takes one more step",
@@ -412,7 +415,10 @@ fn spanish(news: &News, titles: Option<&Titles>, reader: Reader<'_>) -> Words {
                 reader.moment(*added_at)
             ),
         )
-        .more("Con ella sola se inicia sesión. Con la contraseña, también se pide.")
+        .more(
+            "Con ella sola se puede iniciar sesión, sin tu contraseña. Con la contraseña hace falta \
+             un segundo paso.",
+        )
         .more(NOT_YOU_ES),
         News::FactorAdded { factor, name, added_at } => Words::new(
             "Iniciar sesión requiere un paso más",
