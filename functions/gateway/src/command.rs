@@ -92,13 +92,16 @@ pub struct Options {
 impl Options {
     /// With whose accounts people may sign in.
     pub fn identity_providers(&self) -> anyhow::Result<Vec<IdentityProvider>> {
-        let Some(setting) = &self.identity_providers else { return Ok(Vec::new()) };
-        let json = match setting.strip_prefix('@') {
-            Some(path) => std::fs::read_to_string(path).with_context(|| path.to_owned())?,
-            None => setting.clone(),
-        };
+        let Some(json) = self.identity_providers_json()? else { return Ok(Vec::new()) };
         IdentityProvider::read_all(&json)
             .map_err(|why| anyhow::anyhow!("identity providers: {why}"))
+    }
+
+    /// The same as JSON, wherever it was, for a process that reads no file of ours.
+    pub fn identity_providers_json(&self) -> anyhow::Result<Option<String>> {
+        let Some(setting) = &self.identity_providers else { return Ok(None) };
+        let Some(path) = setting.strip_prefix('@') else { return Ok(Some(setting.clone())) };
+        std::fs::read_to_string(path).map(Some).with_context(|| path.to_owned())
     }
 }
 
@@ -146,6 +149,19 @@ mod tests {
             let expected = setting.get_id().as_str().to_uppercase();
             assert_eq!(name, format!("AULA_{expected}"));
         }
+    }
+
+    #[test]
+    fn identity_providers_are_given_as_they_are_or_in_a_file() {
+        let json = |setting: &str| {
+            let command = Command::parse_from(["aula", "--identity-providers", setting]);
+            command.options.identity_providers_json()
+        };
+        assert_eq!(json("[]").unwrap().as_deref(), Some("[]"));
+        let manifest = concat!("@", env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+        assert!(json(manifest).unwrap().unwrap().contains("[package]"));
+        let missing = json("@/no/such/file").unwrap_err().to_string();
+        assert_eq!(missing, "/no/such/file");
     }
 
     #[test]

@@ -86,6 +86,13 @@ impl Providers {
         self.0.contains_key(name)
     }
 
+    /// They as they are set, with their secrets: for the environment of a process.
+    pub fn setting(&self) -> String {
+        let pairs: Vec<_> =
+            self.0.iter().map(|(name, secret)| format!("{name}:{secret}")).collect();
+        pairs.join(",")
+    }
+
     /// Whether a provider has signed a text: `seal` is its HMAC-SHA256 in
     /// hexadecimal digits. It takes a time that doesn't depend on where they differ.
     pub fn has_signed(&self, name: &str, text: &[u8], seal: &str) -> bool {
@@ -174,5 +181,10 @@ mod tests {
             assert!(text.parse::<Providers>().is_err(), "{text}");
         }
         assert_eq!("".parse::<Providers>().unwrap(), Providers::default());
+    }
+
+    #[test]
+    fn providers_are_read_as_they_were_set() {
+        assert_eq!(providers().setting().parse::<Providers>().unwrap(), providers());
     }
 }

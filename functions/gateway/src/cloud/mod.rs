@@ -124,6 +124,8 @@ impl Cloud {
         address: SocketAddr,
     ) -> anyhow::Result<Self> {
         let public_url = serve::public_url(options, address);
+        // What can't be read is told here, and not by each process that couldn't start.
+        options.identity_providers()?;
         let domains = domains();
         let manifest = Manifest::of(&domains)?;
         let names: Vec<_> = domains.iter().map(|it| it.name).collect();
@@ -171,6 +173,9 @@ impl Cloud {
             signing_key: runtime::RsaKey::generate()?.to_pem()?,
             smtp_url: options.smtp_url.clone().unwrap_or(own_mail),
             admin_email: options.admin_email.clone(),
+            identity_providers: options.identity_providers_json()?,
+            mail_providers: options.mail_providers.clone(),
+            seats_in_block: options.seats_in_block,
             firestore: emulators.firestore.clone(),
             pubsub: emulators.pubsub.clone(),
             google_keys: format!("http://{stand_in}/certs"),

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use runtime::Random;
+use runtime::{Random, mail::Providers};
 
 use super::{
     front::Services,
@@ -23,6 +23,12 @@ pub(super) struct Settings {
     pub signing_key: String,
     pub smtp_url: String,
     pub admin_email: Option<String>,
+    /// With whose accounts people may sign in, as JSON.
+    pub identity_providers: Option<String>,
+    /// Who may tell what became of a mail.
+    pub mail_providers: Option<Providers>,
+    /// How many seats of a large section go into one document.
+    pub seats_in_block: u32,
     pub firestore: String,
     pub pubsub: String,
     /// Where the keys of ID tokens are.
@@ -84,9 +90,19 @@ impl Settings {
             "FUNCTION_TARGET",
             place.target.as_deref().unwrap_or_default(),
         );
-        if let Some(admin) = self.admin_email.as_deref().filter(|_| place.domain == "identity") {
-            also(true, "AULA_ADMIN_EMAIL", admin);
-        }
+        let is_of = |name| place.domain == name;
+        let mut also_if_set = |wanted: bool, name, value: Option<&str>| {
+            also(wanted && value.is_some(), name, value.unwrap_or_default());
+        };
+        let mail_providers = self.mail_providers.as_ref().map(Providers::setting);
+        also_if_set(is_of("identity"), "AULA_ADMIN_EMAIL", self.admin_email.as_deref());
+        also_if_set(
+            is_of("identity"),
+            "AULA_IDENTITY_PROVIDERS",
+            self.identity_providers.as_deref(),
+        );
+        also_if_set(domain.needs("mail"), "AULA_MAIL_PROVIDERS", mail_providers.as_deref());
+        also(is_of("enrollments"), "AULA_SEATS_IN_BLOCK", &self.seats_in_block.to_string());
         environment
     }
 
@@ -128,6 +144,9 @@ mod tests {
             signing_key: "k".to_owned(),
             smtp_url: "smtp://mail".to_owned(),
             admin_email: Some("root@aula.example".to_owned()),
+            identity_providers: Some("[]".to_owned()),
+            mail_providers: Some("post:a-secret-of-sixteen".parse().unwrap()),
+            seats_in_block: 7,
             firestore: "f".to_owned(),
             pubsub: "b".to_owned(),
             google_keys: "g".to_owned(),
@@ -144,10 +163,25 @@ mod tests {
             facts["AULA_CALLERS"],
             "enrollments@p.iam.gserviceaccount.com,notifications@p.iam.gserviceaccount.com"
         );
-        for name in ["AULA_SIGNING_KEY", "AULA_SMTP_URL", "AULA_ADMIN_EMAIL", "AULA_PUSH_ACCOUNT"] {
+        for name in [
+            "AULA_SIGNING_KEY",
+            "AULA_SMTP_URL",
+            "AULA_ADMIN_EMAIL",
+            "AULA_PUSH_ACCOUNT",
+            "AULA_IDENTITY_PROVIDERS",
+            "AULA_MAIL_PROVIDERS",
+            "AULA_SEATS_IN_BLOCK",
+        ] {
             assert!(!facts.contains_key(name), "{name}");
         }
-        assert!(told("identity-sign-in").contains_key("AULA_SIGNING_KEY"));
+        let sign_in = told("identity-sign-in");
+        assert!(sign_in.contains_key("AULA_SIGNING_KEY"));
+        assert_eq!(sign_in["AULA_IDENTITY_PROVIDERS"], "[]");
+        assert!(!sign_in.contains_key("AULA_MAIL_PROVIDERS"));
+        let notify = told("notifications-notify");
+        assert_eq!(notify["AULA_MAIL_PROVIDERS"], "post:a-secret-of-sixteen");
+        assert!(!notify.contains_key("AULA_IDENTITY_PROVIDERS"));
+        assert_eq!(told("enrollments-enroll")["AULA_SEATS_IN_BLOCK"], "7");
         assert!(told("notifications-send-due").contains_key("AULA_SCHEDULER_ACCOUNT"));
         assert!(told("notifications-on-identity-code-requested").contains_key("AULA_PUSH_ACCOUNT"));
         assert!(
