@@ -17,6 +17,7 @@ mod error;
 pub mod files;
 mod host;
 mod idempotency;
+mod keyset;
 pub mod limits;
 mod listen;
 pub mod log;
@@ -46,6 +47,7 @@ pub use domain::{
 pub use error::{Error, Fault, Faults, Refusal, Result, Said};
 pub use files::{FileError, FileInfo, FileName, Files};
 pub use host::{Failure, Host, Served};
+pub use keyset::{KeySet, KeySource};
 pub use listen::listen;
 pub use machine::{SystemClock, SystemRandom};
 pub use mail::Mail;
