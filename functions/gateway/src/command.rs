@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use runtime::{IdentityProvider, Settings, mail::Providers};
+use runtime::{IdentityProvider, SecondIssuer, Settings, mail::Providers};
 
 use crate::{
     audit, cloud, demo, events,
@@ -75,6 +75,10 @@ pub struct Options {
         hide_env_values = true
     )]
     pub identity_providers: Option<String>,
+    /// Whose tokens are taken beside the platform's own: a JSON object with `title`, `issuer`, `audience`
+    /// and `jwks_uri`.
+    #[arg(long, global = true, env = "AULA_SECOND_ISSUER", value_name = "JSON")]
+    pub second_issuer: Option<SecondIssuer>,
     /// Who may tell what became of a mail, as `name:secret`, separated by commas.
     #[arg(
         long,

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Context as _;
 use embedded::Platform;
-use runtime::{Ports, Settings, limits::Limits};
+use runtime::{Ports, SecondIssuer, Settings, limits::Limits};
 use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{SignalKind, signal},
@@ -69,14 +69,16 @@ pub(crate) fn runtime() -> anyhow::Result<Runtime> {
 
 /// Opens the platform that the options mean, reachable at an address.
 pub(crate) fn open(options: &Options, address: SocketAddr) -> anyhow::Result<Platform> {
+    let public_url = public_url(options, address);
     let settings = Settings {
-        public_url: public_url(options, address),
         admin_email: options.admin_email.clone(),
         identity_providers: options.identity_providers()?,
+        second_issuer: second_issuer(options, &public_url)?,
         mail_providers: options.mail_providers.clone().unwrap_or_default(),
         seats_in_block: options.seats_in_block,
         // There's but one.
         instance: 0,
+        public_url,
     };
     let options = embedded::Options {
         folder: (!options.in_memory).then(|| options.data.clone()),
@@ -84,6 +86,17 @@ pub(crate) fn open(options: &Options, address: SocketAddr) -> anyhow::Result<Pla
         ..embedded::Options::new(settings)
     };
     Platform::start(options, domains())
+}
+
+/// Whose tokens are taken beside those of the platform at this address.
+pub(crate) fn second_issuer(
+    options: &Options,
+    public_url: &str,
+) -> anyhow::Result<Option<SecondIssuer>> {
+    let issuer = options.second_issuer.clone();
+    let is_itself = issuer.as_ref().is_some_and(|it| it.issuer == public_url);
+    anyhow::ensure!(!is_itself, "the platform can't be the second issuer beside itself");
+    Ok(issuer)
 }
 
 /// Where people reach the platform.

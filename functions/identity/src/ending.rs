@@ -12,7 +12,7 @@ const MOST: u32 = 400;
 /// they are, and by themselves, as many as a commit takes.
 pub async fn end_all<C>(cx: &Context<C>, person: &mut Person) -> Result<Changes> {
     let (sessions, _rest) = cx.query::<Session>(&Session::of(person).limit(MOST)).await?;
-    person.end_sessions();
+    person.end_sessions(cx.now);
     Ok(sessions.into_iter().fold(Changes::new(), |changes, mut session| {
         session.end();
         changes.save(&session)

@@ -1,19 +1,16 @@
 //! `GET /v1/identity-providers/{provider}/callback`
 
-use contracts::identity::ContactChanged;
 use runtime::prelude::*;
 
 use crate::{
-    account::{Account, Address, Credentials},
     authorization::{Authorization, INVALID_AUTHORIZATION, NOT_VOUCHED_FOR, PROVE_ACCOUNT},
     device::Devices,
-    email::Email,
     factor,
     identity_link::IdentityLink,
-    linking::Claim,
+    linking::{Owner, owner},
     opening,
     pending::{MFA_REQUIRED, Pending},
-    person::{Name, Person},
+    person::Person,
     provider::{self, PROVIDER_NOT_FOUND, Vouched},
     tokens::SignedIn,
 };
@@ -110,7 +107,12 @@ async fn let_in(cx: &Context<Anyone>, vouched: &Vouched, title: &str) -> Result<
     let key = IdentityLink::key_of(&vouched.issuer, &vouched.subject);
     let (person, changes) = match cx.get::<IdentityLink>(&key).await? {
         Some(link) => (cx.get::<Person>(link.user_id.as_str()).await?, Changes::new()),
-        None => link_or_make(cx, vouched, title).await?,
+        None => match owner(cx, vouched, title).await? {
+            Owner::Person(person, changes) => (person.map(|it| *it), changes),
+            Owner::Unknown(claim) => {
+                return Err(Refusal::of(PROVE_ACCOUNT).with("link_token", claim.token(cx)).into());
+            }
+        },
     };
     let person = person.filter(|it| it.is_active()).ok_or(NOT_VOUCHED_FOR)?;
     if factor::is_needed(&person) {
@@ -122,51 +124,4 @@ async fn let_in(cx: &Context<Anyone>, vouched: &Vouched, title: &str) -> Result<
     let (opened, signed_in) = opening::open(cx, &person, devices, None).await?;
     cx.commit(changes.and(opened)).await?;
     Ok(signed_in)
-}
-
-/// The account with the address that the provider knows to be theirs.
-async fn link_or_make(
-    cx: &Context<Anyone>,
-    vouched: &Vouched,
-    title: &str,
-) -> Result<(Option<Stored<Person>>, Changes)> {
-    let claim = Claim::new(vouched, title, cx.now);
-    let email = vouched.verified_email.as_deref().and_then(|it| Email::new(it).ok());
-    let Some(email) = email else {
-        return Err(Refusal::of(PROVE_ACCOUNT).with("link_token", claim.token(cx)).into());
-    };
-    let Some(Account { mut person, mut credentials }) = Account::with(cx, &email).await? else {
-        let (person, made) = newcomer(cx, email, vouched);
-        let changes = made.and(claim.link(cx, &person).await?);
-        return Ok((Some(person), changes));
-    };
-    if !person.may_have_codes() {
-        return Ok((None, Changes::new()));
-    }
-    let mut changes = claim.link(cx, &person).await?;
-    if person.verify(cx.settings().admin_email.as_deref(), cx.now) {
-        // Whoever registered with the address first needn't be its owner.
-        credentials.contest(cx.now);
-        let contact = person.contact();
-        changes = changes.save(&person).save(&credentials).emit(&ContactChanged { contact });
-    }
-    Ok((Some(person), changes))
-}
-
-/// Someone new, without a password.
-fn newcomer(cx: &Context<Anyone>, email: Email, vouched: &Vouched) -> (Stored<Person>, Changes) {
-    let local = email.as_str().split('@').next().unwrap_or_default();
-    let name = vouched.name.as_deref().and_then(|it| Name::new(it).ok());
-    let name = name.or_else(|| Name::new(local).ok());
-    let name = name.unwrap_or_else(|| Name::new("?").expect("a sign is a name"));
-    let mut person = Person::new(cx.random().id(), email, name, cx.now);
-    person.locale = cx.language;
-    person.verify(cx.settings().admin_email.as_deref(), cx.now);
-    let credentials = Credentials::new(person.id.clone(), None, cx.now);
-    let changes = Changes::new()
-        .create(&Address::of(&person))
-        .create(&person)
-        .create(&credentials)
-        .emit(&ContactChanged { contact: person.contact() });
-    (Stored::new(person), changes)
 }

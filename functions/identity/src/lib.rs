@@ -23,6 +23,7 @@ mod email;
 mod end_session;
 mod ending;
 mod erase;
+mod exchange_token;
 mod export_user;
 mod factor;
 mod finish_authorization;
@@ -50,6 +51,7 @@ mod remove_factor;
 mod request_challenge;
 mod request_code;
 mod rotate_keys;
+pub mod second_issuer;
 mod session;
 mod sign_in;
 mod sign_statement;
@@ -131,4 +133,5 @@ pub fn domain() -> Domain {
         .job(erase::run)
         .job(rotate_keys::run)
         .operation(sign_statement::run)
+        .operation(exchange_token::run)
 }

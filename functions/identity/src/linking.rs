@@ -1,9 +1,15 @@
 //! Linking an account elsewhere to one here.
 
-use contracts::identity::IdentityLinked;
+use contracts::identity::{ContactChanged, IdentityLinked};
 use runtime::prelude::*;
 
-use crate::{identity_link::IdentityLink, person::Person, provider::Vouched};
+use crate::{
+    account::{Account, Address, Credentials},
+    email::Email,
+    identity_link::IdentityLink,
+    person::{Name, Person},
+    provider::Vouched,
+};
 
 /// The token isn't one, or is too old.
 pub const INVALID_LINK_TOKEN: Problem = Problem::invalid(
@@ -63,4 +69,54 @@ impl Claim {
         };
         Ok(Changes::new().create(&link).emit(&event))
     }
+}
+
+/// Whose an account elsewhere is that isn't linked yet.
+pub enum Owner {
+    /// This person's, once the changes are made; nobody's who may be let in.
+    Person(Option<Box<Stored<Person>>>, Changes),
+    /// Theirs who show that an account here is theirs.
+    Unknown(Claim),
+}
+
+/// Whose an account elsewhere is: theirs who have the address here that is known
+/// to be its owner's, or someone's who is new.
+pub async fn owner<C: Sync>(cx: &Context<C>, vouched: &Vouched, title: &str) -> Result<Owner> {
+    let claim = Claim::new(vouched, title, cx.now);
+    let email = vouched.verified_email.as_deref().and_then(|it| Email::new(it).ok());
+    let Some(email) = email else { return Ok(Owner::Unknown(claim)) };
+    let Some(Account { mut person, mut credentials }) = Account::with(cx, &email).await? else {
+        let (person, made) = newcomer(cx, email, vouched);
+        let changes = made.and(claim.link(cx, &person).await?);
+        return Ok(Owner::Person(Some(Box::new(person)), changes));
+    };
+    if !person.may_have_codes() {
+        return Ok(Owner::Person(None, Changes::new()));
+    }
+    let mut changes = claim.link(cx, &person).await?;
+    if person.verify(cx.settings().admin_email.as_deref(), cx.now) {
+        // Whoever registered with the address first needn't be its owner.
+        credentials.contest(cx.now);
+        let contact = person.contact();
+        changes = changes.save(&person).save(&credentials).emit(&ContactChanged { contact });
+    }
+    Ok(Owner::Person(Some(Box::new(person)), changes))
+}
+
+/// Someone new, without a password.
+fn newcomer<C>(cx: &Context<C>, email: Email, vouched: &Vouched) -> (Stored<Person>, Changes) {
+    let local = email.as_str().split('@').next().unwrap_or_default();
+    let name = vouched.name.as_deref().and_then(|it| Name::new(it).ok());
+    let name = name.or_else(|| Name::new(local).ok());
+    let name = name.unwrap_or_else(|| Name::new("?").expect("a sign is a name"));
+    let mut person = Person::new(cx.random().id(), email, name, cx.now);
+    person.locale = cx.language;
+    person.verify(cx.settings().admin_email.as_deref(), cx.now);
+    let credentials = Credentials::new(person.id.clone(), None, cx.now);
+    let changes = Changes::new()
+        .create(&Address::of(&person))
+        .create(&person)
+        .create(&credentials)
+        .emit(&ContactChanged { contact: person.contact() });
+    (Stored::new(person), changes)
 }

@@ -58,6 +58,9 @@ pub struct Person {
     /// Sessions of an earlier generation are over, those included that a
     /// sign-in was just opening when all were ended.
     pub generation: u64,
+    /// When all sessions last ended: a sign-in elsewhere from before is over too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sessions_ended_at: Option<Timestamp>,
     /// What they show besides their password when they sign in.
     #[serde(default)]
     pub factors: Vec<ListedFactor>,
@@ -112,6 +115,7 @@ impl Person {
             requested_roles: Vec::new(),
             state: State::Unverified,
             generation: 1,
+            sessions_ended_at: None,
             factors: Vec::new(),
             erase_at: None,
             closed_from: None,
@@ -145,7 +149,7 @@ impl Person {
         self.closed_from = Some(self.state);
         self.state = State::Closed;
         self.erase_at = Some(now.plus_minutes(CLOSED_DAYS * 24 * 60));
-        self.end_sessions();
+        self.end_sessions(now);
         self.changed(now);
         true
     }
@@ -211,15 +215,21 @@ impl Person {
         self.state = state;
         (self.erase_at, self.closed_from) = (None, None);
         if state == State::Disabled {
-            self.end_sessions();
+            self.end_sessions(now);
         }
         self.changed(now);
         Ok(())
     }
 
     /// Ends every session there is, or is just being opened.
-    pub fn end_sessions(&mut self) {
+    pub fn end_sessions(&mut self, now: Timestamp) {
         self.generation += 1;
+        self.sessions_ended_at = Some(now);
+    }
+
+    /// Whether a sign-in elsewhere may still count: nobody has ended all sessions since.
+    pub fn may_go_on_from(&self, signed_in_at: Timestamp) -> bool {
+        self.sessions_ended_at.is_none_or(|ended_at| ended_at < signed_in_at)
     }
 
     fn changed(&mut self, now: Timestamp) {

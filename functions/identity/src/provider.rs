@@ -316,16 +316,25 @@ async fn get<T: serde::de::DeserializeOwned>(url: &str, token: Option<&str>) -> 
     asked.await.map_err(|error| unreachable(url, &error))
 }
 
-async fn answer<T: serde::de::DeserializeOwned>(
-    mut response: reqwest::Response,
-) -> anyhow::Result<T> {
+/// What stands at an address.
+pub async fn fetch(url: &str) -> anyhow::Result<Vec<u8>> {
+    let request = client(url).map_err(anyhow::Error::from)?.get(url);
+    let request = request.header("accept", "application/json").header("user-agent", "aula");
+    body(request.send().await?).await
+}
+
+async fn answer<T: serde::de::DeserializeOwned>(response: reqwest::Response) -> anyhow::Result<T> {
+    serde_json::from_slice(&body(response).await?).context("its answer can't be read")
+}
+
+async fn body(mut response: reqwest::Response) -> anyhow::Result<Vec<u8>> {
     ensure!(response.status().is_success(), "it answered {}", response.status());
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         ensure!(body.len() + chunk.len() <= ANSWER_MOST, "its answer is too long");
         body.extend_from_slice(&chunk);
     }
-    serde_json::from_slice(&body).context("its answer can't be read")
+    Ok(body)
 }
 
 /// The provider's fault, or the way's: whoever signs in may try again.

@@ -158,6 +158,28 @@ impl Session {
         (session, token)
     }
 
+    /// Goes on here from a sign-in elsewhere, which is over for the platform when it's
+    /// 30 days old: so long it's remembered whether it was ended. It has no refresh
+    /// token: its tokens are refreshed there.
+    pub fn elsewhere(id: String, title: &str, person: &Person, signed_in_at: Timestamp) -> Self {
+        let expires_at = signed_in_at.plus_seconds(LASTS_SECONDS);
+        Self {
+            id: id.into(),
+            user_id: person.id.clone(),
+            generation: person.generation,
+            token: String::new(),
+            earlier: Vec::new(),
+            device: Some(Device { name: title.to_owned(), network: None }),
+            device_id: None,
+            created_at: signed_in_at,
+            shown_at: None,
+            last_used_at: signed_in_at,
+            expires_at: Some(expires_at),
+            forget_at: expires_at,
+            revision: 1,
+        }
+    }
+
     /// It was opened on this device.
     pub fn on(&mut self, device: Device, device_id: String) {
         (self.device, self.device_id) = (Some(device), Some(device_id));
@@ -297,7 +319,8 @@ pub struct ListedSession {
     id: SessionId,
     /// Whether this request was made in it.
     current: bool,
-    /// What the device says it is, such as `Firefox on Linux`; `?` if it doesn't.
+    /// What the device says it is, such as `Firefox on Linux`; `?` if it doesn't. What the second
+    /// issuer is called, if its person signed in there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     device: Option<String>,
     /// The network that it was opened from: the first 24 bits of an IPv4 address, 48 of an IPv6
@@ -431,7 +454,7 @@ mod tests {
         let mut disabled = ada();
         disabled.enter(crate::person::State::Disabled, &"root".into(), NOW).unwrap();
         let mut signed_out = ada();
-        signed_out.end_sessions();
+        signed_out.end_sessions(NOW);
         assert!(!over(Some(&ada())));
         assert!(over(None) && over(Some(&disabled)) && over(Some(&signed_out)));
     }

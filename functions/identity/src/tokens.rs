@@ -46,18 +46,9 @@ impl SignedIn {
         token: &RefreshToken,
         device_token: Option<String>,
     ) -> Result<Self> {
-        let (platform, now) = (&cx.settings().public_url, cx.now.as_seconds());
-        let claims = Claims {
-            iss: platform.clone(),
-            aud: platform.clone(),
-            sub: person.id.clone(),
-            roles: person.roles.clone(),
-            sid: token.session_id().to_owned(),
-            iat: now,
-            exp: now + ACCESS_TOKEN_SECONDS,
-        };
+        let expires_at = cx.now.as_seconds() + ACCESS_TOKEN_SECONDS;
         Ok(Self {
-            access_token: sign(cx.keyring(), &claims).await?,
+            access_token: access_token(cx, person, token.session_id(), expires_at).await?,
             token_type: TokenType::Bearer,
             expires_in: ACCESS_TOKEN_SECONDS,
             refresh_token: token.write(cx.secret()),
@@ -65,4 +56,25 @@ impl SignedIn {
             user: person.profile(),
         })
     }
+}
+
+/// An access token for a person in a session of theirs, which expires so many
+/// seconds after 1970.
+pub async fn access_token<C: Sync>(
+    cx: &Context<C>,
+    person: &Person,
+    session_id: &str,
+    expires_at: i64,
+) -> Result<String> {
+    let platform = &cx.settings().public_url;
+    let claims = Claims {
+        iss: platform.clone(),
+        aud: platform.clone(),
+        sub: person.id.clone(),
+        roles: person.roles.clone(),
+        sid: session_id.to_owned(),
+        iat: cx.now.as_seconds(),
+        exp: expires_at,
+    };
+    Ok(sign(cx.keyring(), &claims).await?)
 }

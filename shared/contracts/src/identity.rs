@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Endpoint, Event, Language, Problem, Route, TimeZone, Timestamp, UserId, id::ids};
+use crate::{
+    Code, Endpoint, Event, Idempotency, Language, Line, Problem, Route, TimeZone, Timestamp,
+    UserId, id::ids,
+};
 
 ids! {
     /// A session's id: one sign-in on one device.
@@ -60,6 +63,54 @@ impl Endpoint for GetContact {
     const ROUTE: Route = Route::get("/internal/identity/contacts/{user_id}");
     const PROBLEMS: &'static [Problem] = &[USER_NOT_FOUND];
     type Response = Contact;
+}
+
+/// A token of the second issuer opens nothing here. Why, isn't told.
+pub const TOKEN_NOT_TAKEN: Problem = Problem::new(
+    Code::Unauthenticated,
+    "token-not-taken",
+    "This token isn't good here, or not any more. Sign in again where you got it.",
+    "Este token no vale aquí, o ya no. Vuelve a iniciar sesión donde lo obtuviste.",
+);
+/// The second issuer doesn't know whose the address is.
+pub const ADDRESS_NOT_VERIFIED: Problem = Problem::new(
+    Code::Unauthenticated,
+    "address-not-verified",
+    "Your address isn't verified where you got this token. Verify it there; or sign in here by your password with the link token, and the account there is linked.",
+    "Tu dirección no está verificada donde obtuviste este token. Verifícala allí, o inicia sesión aquí con tu contraseña y el token de enlace, y la cuenta de allí quedará enlazada.",
+);
+/// Who has a second factor here shows it here.
+pub const SIGN_IN_HERE: Problem = Problem::new(
+    Code::Unauthenticated,
+    "sign-in-here",
+    "Your account has a second factor, which only this platform can check: sign in here.",
+    "Tu cuenta tiene un segundo factor, que solo esta plataforma puede comprobar: inicia sesión aquí.",
+);
+
+/// Exchange a token of the second issuer for an access token, between domains.
+///
+/// Whom it's about is looked up, or made if they are new here with an address
+/// that the issuer has verified.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExchangeToken {
+    /// The token, as somebody has shown it.
+    pub token: Line<1, 8192>,
+}
+
+/// An access token in place of another's token.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+pub struct ExchangedToken {
+    /// The access token: good for ten minutes, and no longer than the token that it's for.
+    pub access_token: String,
+}
+
+impl Endpoint for ExchangeToken {
+    const OPERATION: &'static str = "identity.exchange_token";
+    const ROUTE: Route = Route::act("/internal/identity/exchange-token");
+    const PROBLEMS: &'static [Problem] = &[TOKEN_NOT_TAKEN, ADDRESS_NOT_VERIFIED, SIGN_IN_HERE];
+    const IDEMPOTENCY: Idempotency = Idempotency::Off;
+    type Response = ExchangedToken;
 }
 
 /// What a one-time code is for.

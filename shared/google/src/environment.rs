@@ -7,7 +7,7 @@ use base64::{
     prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
 };
 
-use runtime::{Access, Domain, IdentityProvider};
+use runtime::{Access, Domain, IdentityProvider, SecondIssuer};
 
 use crate::{identity::SigningKey, peers::Peers};
 
@@ -68,6 +68,9 @@ pub struct Environment {
     /// `AULA_IDENTITY_PROVIDERS`: with whose accounts people may sign in, as a
     /// JSON array of [`IdentityProvider`].
     pub identity_providers: Vec<IdentityProvider>,
+    /// `AULA_SECOND_ISSUER`: whose tokens are taken beside the platform's own, as the
+    /// JSON object of a [`SecondIssuer`].
+    pub second_issuer: Option<SecondIssuer>,
     /// `AULA_SMTP_URL`: the server that takes mail, such as `smtp://mail:1025` or
     /// `smtps://user:password@mail.example`. Without it no mail is sent.
     pub smtp_server: Option<smtp::Server>,
@@ -167,6 +170,11 @@ impl Environment {
                     IdentityProvider::read_all(it).ok()
                 })
                 .unwrap_or_default(),
+            second_issuer: reading.parsed(
+                "AULA_SECOND_ISSUER",
+                "a JSON object with title, issuer, audience and jwks_uri",
+                |it| it.parse().ok(),
+            ),
             smtp_server: reading.parsed(
                 "AULA_SMTP_URL",
                 "smtp://host:port or smtps://user:password@host:port",
@@ -192,6 +200,10 @@ impl Environment {
         };
         if environment.unsigned_push && environment.service.is_some() {
             reading.fault("AULA_UNSIGNED_PUSH", "is for emulators, and this is Cloud Run");
+        }
+        if environment.second_issuer.as_ref().is_some_and(|it| it.issuer == environment.public_url)
+        {
+            reading.fault("AULA_SECOND_ISSUER", "names the platform itself");
         }
         environment.fit(domain, &mut reading.faults);
         if reading.faults.is_empty() { Ok(environment) } else { Err(Faults(reading.faults)) }
@@ -373,6 +385,7 @@ mod tests {
             ("K_SERVICE", "courses"),
             ("AULA_PEERS", "identity"),
             ("AULA_SIGNING_KEY", "hunter2"),
+            ("AULA_SECOND_ISSUER", r#"{"issuer": "https://idp.example"}"#),
             ("AULA_SMTP_URL", "smtp://user:hunter2@mail.example"),
             ("PUBSUB_EMULATOR_HOST", "localhost"),
             ("AULA_FILES_BUCKET", "gs://files"),
@@ -391,6 +404,7 @@ mod tests {
             "AULA_UNSIGNED_PUSH",
             "AULA_PEERS",
             "AULA_SIGNING_KEY",
+            "AULA_SECOND_ISSUER",
             "AULA_SMTP_URL",
             "PUBSUB_EMULATOR_HOST",
             "AULA_FILES_BUCKET",

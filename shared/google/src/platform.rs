@@ -109,6 +109,7 @@ impl Platform {
                 public_url: environment.public_url.clone(),
                 admin_email: environment.admin_email.clone(),
                 identity_providers: environment.identity_providers.clone(),
+                second_issuer: environment.second_issuer.clone(),
                 mail_providers: environment.mail_providers.clone(),
                 seats_in_block: environment.seats_in_block,
                 instance: u32::from_le_bytes(instance),

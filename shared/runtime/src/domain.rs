@@ -18,6 +18,7 @@ use anyhow::Context as _;
 use axum::body::Bytes;
 use contracts::{
     Body, Content, Endpoint, Event, Idempotency, JSON, Language, Method, Problem, Rate, Route,
+    identity::ExchangeToken,
 };
 use schemars::{Schema, SchemaGenerator};
 use serde::Serialize;
@@ -286,7 +287,8 @@ impl Domain {
         self
     }
 
-    /// Adds an operation.
+    /// Adds an operation. With the first public one the domain calls identity, to have
+    /// the second issuer's tokens exchanged.
     #[must_use]
     pub fn operation<C, E, F, Fut>(self, run: F) -> Self
     where
@@ -398,6 +400,12 @@ impl Domain {
     }
 
     fn add<C: Caller, E: Endpoint>(mut self, run: Arc<RunOperation>) -> Self {
+        // Whoever asks from outside may show a token that identity has to exchange.
+        let exchange = ExchangeToken::OPERATION;
+        let is_its_own = exchange.split('.').next() == Some(self.name);
+        if !E::ROUTE.is_internal() && !is_its_own && !self.calls.contains(&exchange) {
+            self.calls.push(exchange);
+        }
         let (domain, _) = E::OPERATION.split_once('.').expect("an operation's id is domain.verb");
         assert_eq!(domain, self.name, "{} is declared by {}", E::OPERATION, self.name);
         let is_content = TypeId::of::<E::Response>() == TypeId::of::<Content>();

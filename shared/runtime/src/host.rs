@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use contracts::Timestamp;
+use contracts::{Endpoint as _, Timestamp, identity::ExchangeToken};
 
 use crate::{
     Domain, Envelope, Error, Function, Incoming, Ports, Reply, Result, Trace, Trigger,
@@ -21,6 +21,8 @@ use crate::{
 #[derive(Clone)]
 pub struct Host {
     functions: Arc<BTreeMap<String, Served>>,
+    /// What exchanges tokens, where the domain that does isn't all served.
+    exchange: Option<Arc<Served>>,
 }
 
 /// A function, its ports, and how it has fared.
@@ -49,24 +51,45 @@ impl Host {
     /// all of them, or of the one that is named.
     ///
     /// As in Google's Functions Framework, `FUNCTION_TARGET` names the function
-    /// to serve; without it every function is served.
+    /// to serve; without it every function is served. Whoever has the function that
+    /// exchanges tokens can run it though another is served: it asks nobody for that.
     pub fn new(domains: Vec<(Domain, Arc<Ports>)>, target: Option<&str>) -> Self {
-        let mut functions = BTreeMap::new();
+        let (mut functions, mut exchange) = (BTreeMap::new(), None);
         for (domain, ports) in domains {
             for function in domain.functions {
-                if target.is_none_or(|target| function.id == target) {
-                    let served = Served {
-                        domain: domain.name,
-                        ports: ports.clone(),
-                        last_failure: Mutex::default(),
-                        failures_in_a_row: AtomicU32::new(0),
-                        function,
-                    };
+                let is_served = target.is_none_or(|target| function.id == target);
+                if !is_served && function.id != ExchangeToken::OPERATION {
+                    continue;
+                }
+                let served = Served {
+                    domain: domain.name,
+                    ports: ports.clone(),
+                    last_failure: Mutex::default(),
+                    failures_in_a_row: AtomicU32::new(0),
+                    function,
+                };
+                if is_served {
                     functions.insert(served.function.id.clone(), served);
+                } else {
+                    exchange = Some(Arc::new(served));
                 }
             }
         }
-        Self { functions: Arc::new(functions) }
+        Self { functions: Arc::new(functions), exchange }
+    }
+
+    /// Whether tokens are exchanged in this process.
+    pub(crate) fn exchanges(&self) -> bool {
+        self.exchanging().is_some()
+    }
+
+    /// Has a token exchanged in this process.
+    pub(crate) async fn exchange(&self, incoming: Incoming) -> Reply {
+        answer(self.exchanging(), ExchangeToken::OPERATION, incoming).await
+    }
+
+    fn exchanging(&self) -> Option<&Served> {
+        self.function(ExchangeToken::OPERATION).or(self.exchange.as_deref())
     }
 
     /// The functions, by their ids.
@@ -81,21 +104,7 @@ impl Host {
 
     /// Runs an operation. A refusal is a reply too; an error is a fault of ours.
     pub async fn request(&self, operation: &str, incoming: Incoming) -> Reply {
-        let (language, trace) = (incoming.language, incoming.trace.clone());
-        let result = match self.function(operation).map(|it| (it, &it.function.trigger)) {
-            Some((served, Trigger::Http(operation))) => {
-                let result = (operation.run)(served.ports.clone(), incoming).await;
-                served.note(&result);
-                result
-            }
-            _ => Err(NO_SUCH_PATH.into()),
-        };
-        result.unwrap_or_else(|error| {
-            if let Error::Internal(error) = &error {
-                log_internal(operation, error);
-            }
-            Reply::refused(error.into_refusal(), language, &trace)
-        })
+        answer(self.function(operation), operation, incoming).await
     }
 
     /// The subscribers of an event's type, by their functions' ids.
@@ -128,6 +137,25 @@ impl Host {
             _ => Err(anyhow::anyhow!("{job} isn't a job here").into()),
         }
     }
+}
+
+/// Runs an operation, if there's one.
+async fn answer(served: Option<&Served>, operation: &str, incoming: Incoming) -> Reply {
+    let (language, trace) = (incoming.language, incoming.trace.clone());
+    let result = match served.map(|it| (it, &it.function.trigger)) {
+        Some((served, Trigger::Http(operation))) => {
+            let result = (operation.run)(served.ports.clone(), incoming).await;
+            served.note(&result);
+            result
+        }
+        _ => Err(NO_SUCH_PATH.into()),
+    };
+    result.unwrap_or_else(|error| {
+        if let Error::Internal(error) = &error {
+            log_internal(operation, error);
+        }
+        Reply::refused(error.into_refusal(), language, &trace)
+    })
 }
 
 impl Served {

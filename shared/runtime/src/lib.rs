@@ -14,6 +14,7 @@ pub mod deadline;
 mod decode;
 mod domain;
 mod error;
+mod exchange;
 pub mod files;
 mod host;
 mod idempotency;
@@ -53,8 +54,8 @@ pub use machine::{SystemClock, SystemRandom};
 pub use mail::Mail;
 pub use outbox::{Bus, Envelope, Parked, Unreadable, relay};
 pub use ports::{
-    Clock, IdentityProvider, Ports, ProviderProtocol, Random, Secret, Settings, derived_id,
-    same_secret,
+    Clock, IdentityProvider, Ports, ProviderProtocol, Random, SecondIssuer, Secret, Settings,
+    derived_id, same_secret,
 };
 pub use rsa::RsaKey;
 pub use sender::Sender;

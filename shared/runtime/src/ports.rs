@@ -1,7 +1,7 @@
 //! The outside world, as a function's ports: everything that isn't pure comes
 //! through here, so that tests and the simulator can set it.
 
-use std::{sync::Arc, time::Duration};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use aws_lc_rs::{
@@ -50,6 +50,8 @@ pub struct Settings {
     pub admin_email: Option<String>,
     /// With whose accounts people may sign in here.
     pub identity_providers: Vec<IdentityProvider>,
+    /// Whose tokens are taken beside the platform's own.
+    pub second_issuer: Option<SecondIssuer>,
     /// Who may tell what became of a mail.
     pub mail_providers: Providers,
     /// How many seats go into one document, where a section has enough of them
@@ -108,7 +110,7 @@ impl IdentityProvider {
             if providers.iter().filter(|it| it.name == *name).count() > 1 {
                 return Err(format!("{name} is there twice"));
             }
-            if !(issuer.starts_with("https://") || is_local(issuer)) {
+            if !is_safe(issuer) {
                 return Err(format!("{issuer} isn't reached by https"));
             }
         }
@@ -116,9 +118,64 @@ impl IdentityProvider {
     }
 }
 
-/// Whether a provider runs on this very machine, as one does in tests.
-fn is_local(issuer: &str) -> bool {
-    ["http://127.0.0.1:", "http://localhost:"].iter().any(|it| issuer.starts_with(it))
+/// Whether an address is spoken to by TLS, or on this very machine, as in tests.
+fn is_safe(url: &str) -> bool {
+    ["https://", "http://127.0.0.1:", "http://localhost:"].iter().any(|it| url.starts_with(it))
+}
+
+/// Someone else whose tokens are taken beside the platform's own, such as Google's
+/// Identity Platform: identity exchanges them.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecondIssuer {
+    /// What people call it.
+    pub title: String,
+    /// What its tokens have as `iss`, to the letter.
+    pub issuer: String,
+    /// What those for the platform have as `aud`.
+    pub audience: String,
+    /// Where the keys are that it signs with (RFC 7517).
+    pub jwks_uri: String,
+}
+
+/// The longest token of a second issuer that is looked at, in bytes; Identity
+/// Platform's have about 1200.
+const TOKEN_MOST: usize = 8192;
+
+impl SecondIssuer {
+    /// Whether a token says that this issuer has made it. It may lie.
+    pub fn is_named_by(&self, token: &str) -> bool {
+        #[derive(serde::Deserialize)]
+        struct Named {
+            iss: String,
+        }
+        let read = || {
+            let payload = token.split('.').nth(1).filter(|_| token.len() <= TOKEN_MOST)?;
+            let json = BASE64_URL_SAFE_NO_PAD.decode(payload).ok()?;
+            serde_json::from_slice::<Named>(&json).ok()
+        };
+        read().is_some_and(|it| it.iss == self.issuer)
+    }
+}
+
+impl FromStr for SecondIssuer {
+    type Err = String;
+
+    /// Reads a setting: a JSON object.
+    fn from_str(json: &str) -> Result<Self, String> {
+        let read: Self = serde_json::from_str(json).map_err(|error| error.to_string())?;
+        for (name, value) in [("issuer", &read.issuer), ("jwks_uri", &read.jwks_uri)] {
+            if !is_safe(value) {
+                return Err(format!("{name}: {value} isn't reached by https"));
+            }
+        }
+        for (name, value) in [("title", &read.title), ("audience", &read.audience)] {
+            if value.trim().is_empty() {
+                return Err(format!("{name} is empty"));
+            }
+        }
+        Ok(read)
+    }
 }
 
 impl std::fmt::Debug for IdentityProvider {
@@ -253,6 +310,31 @@ pub fn same_secret(one: &[u8], other: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_second_issuer_is_read_whole_and_reached_safely() {
+        let json = |issuer: &str, jwks_uri: &str, audience: &str| {
+            serde_json::json!({
+                "title": "School", "issuer": issuer, "audience": audience, "jwks_uri": jwks_uri,
+            })
+            .to_string()
+        };
+        let (there, keys) = ("https://idp.example/p", "https://keys.example/jwks");
+        let read: SecondIssuer = json(there, keys, "p").parse().unwrap();
+        assert_eq!((read.issuer.as_str(), read.audience.as_str()), (there, "p"));
+        assert_eq!(serde_json::to_string(&read).unwrap().parse(), Ok(read));
+        json("http://127.0.0.1:1", "http://localhost:1/k", "p").parse::<SecondIssuer>().unwrap();
+        for wrong in [
+            json("http://idp.example", keys, "p"),
+            json(there, "http://keys.example", "p"),
+            json(there, "file:///etc/passwd", "p"),
+            json(there, keys, " "),
+            r#"{"issuer": "https://idp.example"}"#.to_owned(),
+            String::new(),
+        ] {
+            assert!(wrong.parse::<SecondIssuer>().is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn an_id_of_parts_depends_on_where_they_are_cut() {

@@ -29,11 +29,13 @@ use crate::{
     Host, Incoming, Ports, Refusal, Reply, Sender, Trace, Trigger,
     caller::Origin,
     deadline,
+    exchange::Exchange,
     limits::{Allowance, Limits},
     problems::{
         DEADLINE_EXCEEDED, INTERNAL, INVALID_REQUEST, METHOD_NOT_ALLOWED, NO_SUCH_PATH, NOT_JSON,
         TOO_LARGE, TOO_MANY_REQUESTS, UNAUTHENTICATED,
     },
+    token::Claims,
 };
 
 pub(crate) use crate::host::log_internal;
@@ -67,6 +69,8 @@ struct Serving {
     front: Front,
     /// What the operations between domains are behind; the public ones aren't.
     gate: Option<Arc<dyn Gate>>,
+    /// What has the second issuer's tokens exchanged, if there's one.
+    exchange: Option<Arc<Exchange>>,
 }
 
 /// What an operation reads of a request.
@@ -81,13 +85,15 @@ struct Taken {
 
 /// Routes each public operation of a host to its function.
 pub fn router(host: &Host, front: &Front) -> Router {
-    routes(Serving { host: host.clone(), front: front.clone(), gate: None })
+    let exchange = Exchange::of(&front.ports.settings, host).map(Arc::new);
+    routes(Serving { host: host.clone(), front: front.clone(), gate: None, exchange })
 }
 
 /// Routes each operation between domains to its function; only who passes the
 /// gate may ask.
 pub fn internal_router(host: &Host, front: &Front, gate: Arc<dyn Gate>) -> Router {
-    routes(Serving { host: host.clone(), front: front.clone(), gate: Some(gate) })
+    let (host, front, exchange) = (host.clone(), front.clone(), None);
+    routes(Serving { host, front, gate: Some(gate), exchange })
 }
 
 fn routes(serving: Serving) -> Router {
@@ -158,7 +164,7 @@ impl Serving {
         let trace = parts.extensions.get::<Trace>().cloned();
         let trace = trace.unwrap_or_else(|| Trace::continued(None, &*self.front.ports.random));
         let mut allowance = None;
-        let reply = match self.admit(&mut parts, rate, &mut allowance).await {
+        let reply = match self.admit(&mut parts, rate, &mut allowance, &trace).await {
             Ok(origin) => match read(&mut parts, body, taken).await {
                 Ok((bound, body)) => {
                     let query = parts.uri.query().unwrap_or_default().to_owned();
@@ -197,6 +203,7 @@ impl Serving {
         parts: &mut Parts,
         rate: Rate,
         allowance: &mut Option<Allowance>,
+        trace: &Trace,
     ) -> Result<Origin, Refusal> {
         if let Some(gate) = &self.gate {
             let admitted = gate.admits(&parts.headers).await.map_err(|it| unsure(&it))?;
@@ -207,18 +214,26 @@ impl Serving {
             allowed(limits.address(address(parts), rate), allowance)?;
         }
         let Some(token) = bearer(&parts.headers)? else { return Ok(Origin::Nobody) };
-        let Ports { verifier, clock, .. } = &*self.front.ports;
-        let claims = verifier.check(token, clock.now()).await.map_err(|it| unsure(&it))?;
-        let claims = claims.ok_or_else(|| Refusal::of(UNAUTHENTICATED))?;
+        let claims = self.claims(token, trace).await?;
         if let Some(limits) = limits {
             allowed(limits.user(&claims.sub), allowance)?;
         }
         Ok(Origin::Bearer(claims))
     }
+
+    /// What a token says of who bears it.
+    async fn claims(&self, token: &str, trace: &Trace) -> Result<Arc<Claims>, Refusal> {
+        let Ports { verifier, clock, .. } = &*self.front.ports;
+        if let Some(exchange) = self.exchange.as_ref().filter(|it| it.is_for(token)) {
+            return exchange.claims(token, &self.front.ports, trace).await;
+        }
+        let claims = verifier.check(token, clock.now()).await.map_err(|it| unsure(&it))?;
+        claims.ok_or_else(|| Refusal::of(UNAUTHENTICATED))
+    }
 }
 
 /// The refusal where nobody can say whose token it is: it may be a good one.
-fn unsure(error: &anyhow::Error) -> Refusal {
+pub(crate) fn unsure(error: &anyhow::Error) -> Refusal {
     tracing::warn!(error = format!("{error:#}"), "a token can't be checked");
     crate::Error::Unavailable(1).into_refusal()
 }

@@ -19,7 +19,7 @@ use http::header;
 use http_body_util::BodyExt as _;
 use runtime::{
     Bytes, Context, Domain, Envelope, Error, Files, Front, Host, IdentityProvider, Keyring, Need,
-    Ports, Random, Record, Result, Secret, Settings, System,
+    Ports, Random, Record, Result, SecondIssuer, Secret, Settings, System,
     files::{DomainFiles, Link, NoFiles},
     mail::{MailError, Message},
     token::{ACCESS_TOKEN_SECONDS, Claims, Verifier},
@@ -81,6 +81,22 @@ impl App {
         domain: fn() -> Domain,
         identity_providers: Vec<IdentityProvider>,
     ) -> Self {
+        Self::set_up(domain, |settings| settings.identity_providers = identity_providers)
+    }
+
+    /// The same, where a second issuer's tokens are taken too.
+    pub fn with_second_issuer(domain: fn() -> Domain, second_issuer: SecondIssuer) -> Self {
+        Self::set_up(domain, |settings| settings.second_issuer = Some(second_issuer))
+    }
+
+    fn set_up(domain: fn() -> Domain, set: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = Settings {
+            public_url: Self::PUBLIC_URL.to_owned(),
+            admin_email: Some(Self::ADMIN_EMAIL.to_owned()),
+            mail_providers: Self::MAIL_PROVIDERS.parse().expect("the test's providers are some"),
+            ..Settings::default()
+        };
+        set(&mut settings);
         let domain = domain();
         let name = domain.name;
         let database = Database::in_memory().expect("SQLite opens in memory");
@@ -120,16 +136,7 @@ impl App {
             verifier: Arc::new(Verifier::new(keyring.clone(), Self::PUBLIC_URL)),
             keyring,
             secret,
-            settings: Arc::new(Settings {
-                public_url: Self::PUBLIC_URL.to_owned(),
-                admin_email: Some(Self::ADMIN_EMAIL.to_owned()),
-                identity_providers,
-                mail_providers: Self::MAIL_PROVIDERS
-                    .parse()
-                    .expect("the test's providers are some"),
-                seats_in_block: 0,
-                instance: 0,
-            }),
+            settings: Arc::new(settings),
         });
         let beside = Arc::new(Ports { store: uncounted, ..Ports::clone(&ports) });
         let host = Host::new(vec![(domain, ports.clone())], None);
