@@ -15,7 +15,7 @@ use contracts::{Language, Problem};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header, uri::PathAndQuery};
 use http_body_util::{BodyExt as _, Limited};
 use runtime::{
-    Clock, Keyring, Random, Refusal, Reply, Trace,
+    Bytes, Client, Clock, Keyring, Outgoing, Random, Refusal, Reply, SecondIssuer, Trace,
     problems::{DEADLINE_EXCEEDED, METHOD_NOT_ALLOWED, NO_SUCH_PATH, UNAUTHENTICATED, UNAVAILABLE},
     token::{PublicKey, Verifier},
 };
@@ -47,6 +47,8 @@ pub(super) struct Front {
     /// The service account by which it calls functions.
     pub account: String,
     pub verifier: Verifier,
+    /// Whose tokens are taken beside the platform's own.
+    pub second_issuer: Option<SecondIssuer>,
     pub clock: Arc<dyn Clock>,
     pub random: Arc<dyn Random>,
 }
@@ -73,11 +75,9 @@ impl Front {
         })?;
         let user = match bearer(headers) {
             _ if backend.is_open => None,
-            Some(token) => match self.verifier.check(token, self.clock.now()).await {
-                Ok(Some(_)) => {
-                    token.split('.').nth(1).and_then(|it| HeaderValue::from_str(it).ok())
-                }
-                Ok(None) => return Err(refuse(UNAUTHENTICATED)),
+            Some(token) => match self.is_good(token).await {
+                Ok(true) => token.split('.').nth(1).and_then(|it| HeaderValue::from_str(it).ok()),
+                Ok(false) => return Err(refuse(UNAUTHENTICATED)),
                 Err(_) => return Err(refuse(UNAVAILABLE)),
             },
             None => return Err(refuse(UNAUTHENTICATED)),
@@ -90,6 +90,15 @@ impl Front {
         rewrite(&mut request, user, &token);
         let passed = self.pass_on(request, service, backend).await;
         passed.map_err(|problem| self.refused(problem, &told))
+    }
+
+    /// Whether the issuer that a token names has made it, and for us.
+    async fn is_good(&self, token: &str) -> runtime::Result<bool> {
+        let now = self.clock.now();
+        match self.second_issuer.as_ref().filter(|it| it.is_named_by(token)) {
+            Some(issuer) => identity::second_issuer::is_good(issuer, token, now).await,
+            None => Ok(self.verifier.check(token, now).await?.is_some()),
+        }
     }
 
     async fn pass_on(
@@ -221,6 +230,31 @@ impl Keyring for Jwks {
         let body = Limited::new(answer.into_body(), LARGEST).collect().await;
         let body = body.map_err(anyhow::Error::from_boxed).context("reading the keys")?;
         Ok(serde_json::from_slice::<Keys>(&body.to_bytes())?.keys)
+    }
+}
+
+/// The way to a function between domains, for what tells of the platform. It asks
+/// as one of the domains that may.
+pub(super) struct Asking {
+    pub service: Arc<Service>,
+    pub issuer: Arc<Issuer>,
+    pub account: String,
+}
+
+#[async_trait]
+impl Client for Asking {
+    async fn send(&self, request: Outgoing, trace: &Trace) -> anyhow::Result<(u16, Bytes)> {
+        let token = self.issuer.id_token(&self.account, &self.service.url())?;
+        let request = http::Request::post(request.route.path)
+            .header(header::AUTHORIZATION, format!("Bearer {token}"))
+            .header(header::CONTENT_TYPE, contracts::JSON)
+            .header("traceparent", trace.traceparent())
+            .body(Body::from(request.body))?;
+        let answer = timeout(WAITS, self.service.wire.send(request, WAITS)).await??;
+        let status = answer.status().as_u16();
+        let body = Limited::new(answer.into_body(), LARGEST).collect().await;
+        let body = body.map_err(anyhow::Error::from_boxed).context("reading an answer")?;
+        Ok((status, body.to_bytes()))
     }
 }
 

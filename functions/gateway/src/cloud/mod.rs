@@ -33,7 +33,7 @@ use anyhow::Context as _;
 use axum::{Json, Router, routing::get};
 use clap::Args;
 use embedded::{Inbox, SystemClock, SystemRandom, store::Database};
-use runtime::{Clock, Domain, Random, token::Verifier};
+use runtime::{Clock, Domain, Ports, Random, token::Verifier};
 use serde_json::{Value, json};
 use tokio::{
     net::TcpListener,
@@ -45,7 +45,7 @@ use tokio::{
 use self::{
     emulators::Emulators,
     fleet::Fleet,
-    front::{Front, Jwks, Services},
+    front::{Asking, Front, Jwks, Services},
     issuer::{Issuer, account},
     layout::{Manifest, Per, free_addresses},
     programs::Programs,
@@ -126,6 +126,7 @@ impl Cloud {
         let public_url = serve::public_url(options, address);
         // What can't be read is told here, and not by each process that couldn't start.
         options.identity_providers()?;
+        let second_issuer = serve::second_issuer(options, &public_url)?;
         let domains = domains();
         let manifest = Manifest::of(&domains)?;
         let names: Vec<_> = domains.iter().map(|it| it.name).collect();
@@ -176,6 +177,7 @@ impl Cloud {
             identity_providers: options.identity_providers_json()?,
             mail_providers: options.mail_providers.clone(),
             seats_in_block: options.seats_in_block,
+            second_issuer: second_issuer.clone(),
             firestore: emulators.firestore.clone(),
             pubsub: emulators.pubsub.clone(),
             google_keys: format!("http://{stand_in}/certs"),
@@ -189,10 +191,22 @@ impl Cloud {
             tasks.spawn(service.clone().watch(clock.clone()));
         }
         let keys = Arc::new(Jwks(services[settings::JWKS].clone()));
-        let of_platform = of_platform(&public_url, keys.clone(), &domains, &services, &emulators)?;
+        let asking = Asking {
+            service: services[settings::EXCHANGE].clone(),
+            issuer: issuer.clone(),
+            account: account("courses", &project),
+        };
+        let of_itself = runtime::Settings {
+            public_url: public_url.clone(),
+            second_issuer: second_issuer.clone(),
+            ..runtime::Settings::default()
+        };
+        let checks = (keys.clone(), asking);
+        let of_platform = of_platform(of_itself, checks, &domains, &services, &emulators)?;
         let front = Front {
             routes: Routes::of(runtime::openapi::gateway(TITLE, &domains), manifest)?,
             verifier: Verifier::new(keys, &public_url),
+            second_issuer,
             services,
             issuer,
             account: account("gateway", &project),
@@ -214,17 +228,18 @@ impl Cloud {
 
 /// What the platform tells of itself, which no function of it does.
 fn of_platform(
-    public_url: &str,
-    keys: Arc<Jwks>,
+    settings: runtime::Settings,
+    (keys, asking): (Arc<Jwks>, Asking),
     domains: &[Domain],
     services: &Services,
     emulators: &Emulators,
 ) -> anyhow::Result<Router> {
-    let settings = runtime::Settings { public_url: public_url.to_owned(), ..Default::default() };
     let options = embedded::Options { keyring: Some(keys), ..embedded::Options::new(settings) };
     // It has no functions: it's here for the ports, of which tokens are checked with one.
     let none = embedded::Platform::start(options, Vec::new())?;
-    let front = none.front(None);
+    let ports = none.front(None).ports;
+    let ports = Ports { client: Arc::new(asking), ..(*ports).clone() };
+    let front = runtime::Front { limits: None, ports: Arc::new(ports) };
     let functions = domains.iter().flat_map(|domain| &domain.functions);
     let surveyor = survey::Surveyor {
         _own: none,

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use runtime::{Random, mail::Providers};
+use runtime::{Random, SecondIssuer, mail::Providers};
 
 use super::{
     front::Services,
@@ -14,6 +14,9 @@ use super::{
 
 /// The function that tells the public keys of access tokens.
 pub(super) const JWKS: &str = "identity-get-jwks";
+
+/// The function that exchanges the second issuer's tokens.
+pub(super) const EXCHANGE: &str = "identity-exchange-token";
 
 /// What all processes have in common.
 pub(super) struct Settings {
@@ -29,6 +32,8 @@ pub(super) struct Settings {
     pub mail_providers: Option<Providers>,
     /// How many seats of a large section go into one document.
     pub seats_in_block: u32,
+    /// Whose tokens are taken beside the platform's own.
+    pub second_issuer: Option<SecondIssuer>,
     pub firestore: String,
     pub pubsub: String,
     /// Where the keys of ID tokens are.
@@ -103,6 +108,13 @@ impl Settings {
         );
         also_if_set(domain.needs("mail"), "AULA_MAIL_PROVIDERS", mail_providers.as_deref());
         also(is_of("enrollments"), "AULA_SEATS_IN_BLOCK", &self.seats_in_block.to_string());
+        // What takes people's tokens knows of the other issuer, and what exchanges them.
+        let takes_tokens =
+            is_run_by(Invoker::Gateway) || place.functions.iter().any(|it| it == EXCHANGE);
+        if let Some(issuer) = self.second_issuer.as_ref().filter(|_| takes_tokens) {
+            let issuer = serde_json::to_string(issuer).unwrap_or_default();
+            also(true, "AULA_SECOND_ISSUER", &issuer);
+        }
         environment
     }
 
@@ -147,6 +159,12 @@ mod tests {
             identity_providers: Some("[]".to_owned()),
             mail_providers: Some("post:a-secret-of-sixteen".parse().unwrap()),
             seats_in_block: 7,
+            second_issuer: Some(SecondIssuer {
+                title: "School".to_owned(),
+                issuer: "https://idp.example".to_owned(),
+                audience: "p".to_owned(),
+                jwks_uri: "https://idp.example/jwks".to_owned(),
+            }),
             firestore: "f".to_owned(),
             pubsub: "b".to_owned(),
             google_keys: "g".to_owned(),
@@ -184,8 +202,26 @@ mod tests {
         assert_eq!(told("enrollments-enroll")["AULA_SEATS_IN_BLOCK"], "7");
         assert!(told("notifications-send-due").contains_key("AULA_SCHEDULER_ACCOUNT"));
         assert!(told("notifications-on-identity-code-requested").contains_key("AULA_PUSH_ACCOUNT"));
-        assert!(
-            told("enrollments-enroll")["AULA_PEERS"].contains("courses.get_section_facts=http")
+        let enroll = told("enrollments-enroll");
+        assert!(enroll["AULA_PEERS"].contains("courses.get_section_facts=http"));
+        assert!(enroll["AULA_PEERS"].contains("identity.exchange_token=http"));
+    }
+
+    #[test]
+    fn only_what_takes_peoples_tokens_knows_of_another_issuer() {
+        let knows = |name| told(name).contains_key("AULA_SECOND_ISSUER");
+        for name in [EXCHANGE, "enrollments-enroll", "courses-list", "identity-get-user"] {
+            assert!(knows(name), "{name}");
+        }
+        for name in [JWKS, "courses-get-section-facts", "notifications-send-due"] {
+            assert!(!knows(name), "{name}");
+        }
+        let issuer: SecondIssuer = told(EXCHANGE)["AULA_SECOND_ISSUER"].parse().unwrap();
+        assert_eq!(issuer.audience, "p");
+        assert_eq!(
+            told(EXCHANGE)["AULA_CALLERS"],
+            ["courses", "enrollments", "notifications"].map(|it| account(it, "p")).join(",")
         );
+        assert!(!told("identity-get-user")["AULA_PEERS"].contains("identity."));
     }
 }

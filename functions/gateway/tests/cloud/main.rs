@@ -17,6 +17,8 @@ mod main_job;
 mod school;
 #[path = "../house/seats.rs"]
 mod seats;
+#[path = "../house/second_issuer.rs"]
+mod second_issuer;
 #[path = "../house/support/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "the house's tests use more of it")]
 mod support;

@@ -2,11 +2,13 @@
 //! by a client of a few lines.
 
 mod client;
+mod issuer;
 mod mail;
 mod people;
 pub mod server;
 
 pub use client::{Answer, Client};
+pub use issuer::Issuer;
 pub use people::{ADMIN_EMAIL, PASSWORD, Person};
 pub use server::{Options, Server};
 
