@@ -1,5 +1,6 @@
 # Identity Platform, for those who want Google's sign-in pages: a second issuer beside the platform's own. It can't be
-# taken away from a project again; switching it off only stops its tokens from being let in.
+# taken away from a project again; switching it off only stops its tokens from being let in. Who bears one is looked up by
+# identity alone, which exchanges it for an access token of the platform.
 
 resource "google_identity_platform_config" "this" {
   count = var.identity_platform ? 1 : 0

@@ -24,6 +24,17 @@ locals {
         GOOGLE_CLOUD_PROJECT = var.project_id
       },
       it.target == null ? {} : { FUNCTION_TARGET = it.target },
+      # Whose tokens are taken beside the platform's own: what takes people's tokens knows, and what exchanges them.
+      !var.identity_platform || !anytrue([
+        for function in it.functions : function.invoker == "gateway" || function.target == "identity.exchange_token"
+        ]) ? {} : {
+        AULA_SECOND_ISSUER = jsonencode({
+          title    = "Google Identity Platform"
+          issuer   = local.issuers.identity_platform.issuer
+          audience = one(local.issuers.identity_platform.audiences)
+          jwks_uri = local.issuers.identity_platform.jwks_uri
+        })
+      },
       # Whose calls are the platform's own, by what they are. The gateway isn't among them: it calls for people.
       length(local.calling[service]) == 0 ? {} : {
         AULA_CALLERS = join(",", [for domain in local.calling[service] : google_service_account.domain[domain].email])

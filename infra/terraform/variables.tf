@@ -187,7 +187,7 @@ variable "signing_key" {
 }
 
 variable "identity_platform" {
-  description = "Let tokens of Identity Platform in too, as a second issuer beside the platform's own."
+  description = "Take tokens of Identity Platform too, as a second issuer beside the platform's own: identity exchanges them."
   type        = bool
   default     = false
 }

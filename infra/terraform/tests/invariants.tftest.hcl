@@ -274,6 +274,19 @@ run "one_service_a_function" {
     error_message = "Another issuer's tokens are let in, and nobody asked for that."
   }
 
+  assert {
+    condition     = alltrue([for settings in local.settings : !contains(keys(settings), "AULA_SECOND_ISSUER")])
+    error_message = "A function takes another issuer's tokens, and nobody asked for that."
+  }
+
+  # Whoever takes people's tokens must be able to have another issuer's exchanged.
+  assert {
+    condition = toset(local.functions["identity-exchange-token"].callers) == toset([
+      for name, it in local.operations : it.domain if it.invoker == "gateway" && it.domain != "identity"
+    ])
+    error_message = "A domain with public operations may not have tokens exchanged, or another may."
+  }
+
   # ------------------------------------------------------------------------------------------------ who builds
 
   assert {
@@ -342,6 +355,30 @@ run "all_that_can_be_switched_on" {
   assert {
     condition     = length(google_identity_platform_config.this) == 1
     error_message = "Identity Platform isn't set up."
+  }
+
+  assert {
+    condition = {
+      for name, it in google_cloud_run_v2_service.service : name => jsondecode(one([for env in it.template[0].containers[0].env : env.value if env.name == "AULA_SECOND_ISSUER"]))
+      if length([for env in it.template[0].containers[0].env : env if env.name == "AULA_SECOND_ISSUER"]) > 0
+      } == {
+      for name, it in local.operations : name => {
+        title    = "Google Identity Platform"
+        issuer   = "https://securetoken.google.com/aula-test"
+        audience = "aula-test"
+        jwks_uri = "https://www.googleapis.com/service_accounts/v1/jwk/securetoken@system.gserviceaccount.com"
+      }
+      if it.invoker == "gateway" || it.target == "identity.exchange_token"
+    }
+    error_message = "A function that takes people's tokens doesn't know the second issuer, or one that doesn't take any does."
+  }
+
+  # What the gateway lets in the functions take, and nothing else.
+  assert {
+    condition = jsondecode(local.gateway_document).components.securitySchemes.identity_platform.x-google-auth.issuer == jsondecode(
+      local.settings["identity-exchange-token"].AULA_SECOND_ISSUER
+    ).issuer
+    error_message = "The gateway lets in another issuer than the functions know."
   }
 
   assert {
