@@ -26,7 +26,7 @@ pub fn journey(server: &Client, issuer: &Issuer) {
     until("a notification", || {
         let told = server.get("/v1/users/me/notifications", &token).ok();
         let told = told["items"].as_array().expect("items").clone();
-        told.iter().any(|it| it["kind"] == "confirmed").then_some(())
+        told.iter().any(|it| it["kind"] == "enrolled").then_some(())
     });
     // They may do what their roles here say, whatever they'd like the issuer to say.
     let claimed = issuer.token("ada@aula.example", &json!({ "roles": ["admin"], "admin": true }));
