@@ -51,6 +51,14 @@ impl Clockwork {
         self
     }
 
+    /// Tidies now, as it's done each minute.
+    pub async fn tidy(&self) -> runtime::Result<()> {
+        for (_, chore) in &self.chores {
+            chore().await?;
+        }
+        Ok(())
+    }
+
     /// Runs until `stop` says so; what runs then is finished.
     pub async fn run(&self, stop: watch::Receiver<bool>) {
         // The bus of one process relays by itself.

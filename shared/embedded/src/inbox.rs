@@ -21,6 +21,8 @@ pub struct Letter {
     recipient: String,
     /// The message.
     pub message: Message,
+    /// When it's thrown away.
+    expires_at: Timestamp,
 }
 
 impl Document for Letter {
@@ -30,6 +32,7 @@ impl Document for Letter {
         Index::ascending("sent_at"),
         Index::descending("sent_at").equals(&["recipient"]),
     ];
+    const EXPIRES: Option<&'static str> = Some("expires_at");
     fn key(&self) -> String {
         self.id.clone()
     }
@@ -37,6 +40,9 @@ impl Document for Letter {
 
 /// The newest letters are kept, so many of them.
 const KEPT: u64 = 10_000;
+
+/// For how many days they are: not longer than an account that was closed.
+const KEPT_DAYS: i64 = 30;
 
 /// How many of the oldest are thrown away at once.
 const SWEPT: u32 = 400;
@@ -88,11 +94,13 @@ impl Inbox {
 
     /// Keeps a message, once.
     pub async fn keep(&self, message: &Message) -> anyhow::Result<()> {
+        let sent_at = self.clock.now();
         let letter = Letter {
             id: key(&message.message_id),
-            sent_at: self.clock.now(),
+            sent_at,
             recipient: message.to.to_lowercase(),
             message: message.clone(),
+            expires_at: sent_at.plus_minutes(KEPT_DAYS * 24 * 60),
         };
         let body = serde_json::to_string(&letter)?;
         let create = Write::Create(Key::of::<Letter>(letter.key()), body);
@@ -108,9 +116,14 @@ impl Inbox {
         let mut count = self.count.lock().await;
         let mut there = match *count {
             Some(before) => before + 1,
-            None => self.store.count(&Query::ascending::<Letter>("sent_at")).await?,
+            None => self.count_all().await?,
         };
-        while there >= self.kept + u64::from(SWEPT) {
+        let most = self.kept + u64::from(SWEPT);
+        if there >= most {
+            // Some may be gone because their time was over.
+            there = self.count_all().await?;
+        }
+        while there >= most {
             let oldest = Query::ascending::<Letter>("sent_at").limit(SWEPT);
             let rows = self.store.query(&oldest).await?;
             there -= rows.records.len() as u64;
@@ -120,6 +133,10 @@ impl Inbox {
         }
         *count = Some(there);
         Ok(())
+    }
+
+    async fn count_all(&self) -> anyhow::Result<u64> {
+        self.store.count(&Query::ascending::<Letter>("sent_at")).await
     }
 }
 
@@ -146,12 +163,17 @@ mod tests {
     use testing::StandingClock;
 
     use super::*;
-    use crate::store::Database;
+    use crate::store::{Database, DomainStore};
 
     fn inbox(kept: u64) -> (Inbox, Arc<StandingClock>) {
+        let (inbox, clock, _) = inbox_and_store(kept);
+        (inbox, clock)
+    }
+
+    fn inbox_and_store(kept: u64) -> (Inbox, Arc<StandingClock>, Arc<DomainStore>) {
         let store = Database::in_memory().unwrap().domain("local", Inbox::COLLECTIONS).unwrap();
         let clock = Arc::new(StandingClock::at(Timestamp::UNIX_EPOCH));
-        (Inbox::that_keeps(kept, store, clock.clone()), clock)
+        (Inbox::that_keeps(kept, store.clone(), clock.clone()), clock, store)
     }
 
     fn message(number: u64, to: &str) -> Message {
@@ -210,5 +232,31 @@ mod tests {
         assert_eq!(left.items.len(), 10);
         assert_eq!(left.items[0].message.subject, (most - 1).to_string());
         assert_eq!(*inbox.count.lock().await, Some(10));
+    }
+
+    #[tokio::test]
+    async fn after_a_month_a_letter_is_thrown_away_and_newer_ones_need_not_make_way_for_it() {
+        let (inbox, clock, store) = inbox_and_store(10);
+        let half = u64::from(SWEPT) / 2;
+        for number in 0..half {
+            inbox.send(&message(number, "ada@x")).await.unwrap();
+        }
+        clock.advance(KEPT_DAYS * 24 * 60 * 60);
+        assert_eq!(store.drop_expired(clock.now(), 10_000).await.unwrap() as u64, half);
+        let most = half + 10 + u64::from(SWEPT);
+        for number in half..most {
+            inbox.send(&message(number, "ada@x")).await.unwrap();
+        }
+        assert_eq!(inbox.count_all().await.unwrap(), 10);
+        let (inbox, clock, store) = inbox_and_store(10);
+        for number in 0..half {
+            inbox.send(&message(number, "ada@x")).await.unwrap();
+        }
+        clock.advance(KEPT_DAYS * 24 * 60 * 60);
+        store.drop_expired(clock.now(), 10_000).await.unwrap();
+        for number in half..most - 1 {
+            inbox.send(&message(number, "ada@x")).await.unwrap();
+        }
+        assert_eq!(inbox.count_all().await.unwrap(), most - 1 - half);
     }
 }

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::PathBuf,
+    pin::Pin,
     sync::{Arc, Mutex, OnceLock},
     time::Duration,
 };
@@ -66,6 +67,7 @@ pub struct Platform {
     /// The ports of the platform itself.
     own: Arc<Ports>,
     limits: Arc<OnceLock<Arc<Limits>>>,
+    clockwork: Arc<Clockwork>,
     jobs: Background,
     relay: Background,
 }
@@ -112,6 +114,7 @@ impl Platform {
         });
 
         let own = database.domain("local", Inbox::COLLECTIONS)?;
+        let mut stores = vec![own.clone()];
         let inbox = Arc::new(Inbox::new(own.clone(), clock.clone()));
         let mail: Arc<dyn Mail> = match smtp_url {
             Some(url) => {
@@ -121,6 +124,7 @@ impl Platform {
             None => inbox.clone(),
         };
         let events = database.domain("bus", LocalBus::COLLECTIONS)?;
+        stores.push(events.clone());
         let bus = Arc::new(LocalBus::new(events.clone(), clock.clone(), random.clone()));
         let client = Arc::new(LocalClient::new(random.clone()));
         let own = Arc::new(Ports {
@@ -137,27 +141,30 @@ impl Platform {
             settings: Arc::new(settings),
         });
 
-        let (mut ports, mut stores, mut hosted) = (BTreeMap::new(), Vec::new(), Vec::new());
+        let (mut ports, mut outboxes, mut hosted) = (BTreeMap::new(), Vec::new(), Vec::new());
         for domain in domains {
             let store = database.domain(domain.name, &domain.collections)?;
             let files = files_of(&domain, &files);
             let of_domain = Arc::new(Ports { store: store.clone(), files, ..Ports::clone(&own) });
             ports.insert(domain.name, of_domain.clone());
-            stores.push((domain.name, store));
+            stores.push(store.clone());
+            outboxes.push((domain.name, store as Arc<dyn Store>));
             hosted.push((domain, of_domain));
         }
         let host = Host::new(hosted, None);
         client.lead_to(host.clone());
-        let outboxes = stores.iter().map(|(name, store)| (*name, store.clone() as Arc<dyn Store>));
-        bus.connect(host.clone(), outboxes.collect());
+        bus.connect(host.clone(), outboxes);
 
-        let limits = Arc::<OnceLock<Arc<Limits>>>::default();
-        let clockwork = clockwork(&host, stores, clock, limits.clone());
-        let jobs = Background::begin(async move |stop| clockwork.run(stop).await);
-        let carrier = bus.clone();
+        let (database, limits) = (Arc::new(database), Arc::<OnceLock<Arc<Limits>>>::default());
+        let clockwork = Clockwork::new(host.clone())
+            .each_minute("drop_expired", drop_expired(stores, clock))
+            .each_minute("finish_erasing", finish_erasing(bus.clone(), database.clone()))
+            .each_minute("forget_idle", forget_idle(limits.clone()));
+        let (clockwork, carrier) = (Arc::new(clockwork), bus.clone());
+        let works = clockwork.clone();
+        let jobs = Background::begin(async move |stop| works.run(stop).await);
         let relay = Background::begin(async move |stop| carrier.carry(stop).await);
-        let database = Arc::new(database);
-        Ok(Self { host, database, inbox, files, bus, ports, own, limits, jobs, relay })
+        Ok(Self { host, database, inbox, files, bus, ports, own, limits, clockwork, jobs, relay })
     }
 
     /// The functions.
@@ -200,6 +207,12 @@ impl Platform {
         Front { limits, ports: self.own.clone() }
     }
 
+    /// Tidies now, and not only when the next minute is over: what has expired is
+    /// dropped, and who was erased is gone from the file, too.
+    pub async fn tidy(&self) -> runtime::Result<()> {
+        self.clockwork.tidy().await
+    }
+
     /// Stops: the jobs first, then the bus when it has carried what is left, or
     /// after some seconds; then the store is closed.
     pub async fn shutdown(&self) -> anyhow::Result<()> {
@@ -228,34 +241,47 @@ fn prepare(keyring: Arc<FileKeyring>) {
     });
 }
 
-fn clockwork(
-    host: &Host,
-    stores: Vec<(&'static str, Arc<DomainStore>)>,
-    clock: Arc<dyn Clock>,
-    limits: Arc<OnceLock<Arc<Limits>>>,
-) -> Clockwork {
-    let drop_expired = move || {
+/// Drops the documents whose time is over.
+fn drop_expired(stores: Vec<Arc<DomainStore>>, clock: Arc<dyn Clock>) -> impl Fn() -> Chore {
+    move || {
         let (stores, clock) = (stores.clone(), clock.clone());
-        async move {
-            for (_, store) in stores {
+        Box::pin(async move {
+            for store in stores {
                 while store.drop_expired(clock.now(), DROPPED).await? >= DROPPED {}
             }
             Ok(())
-        }
-    };
-    let forget_idle = move || {
+        })
+    }
+}
+
+/// Sees to it that nothing of who was erased is left in the file.
+fn finish_erasing(bus: Arc<LocalBus>, database: Arc<Database>) -> impl Fn() -> Chore {
+    move || {
+        let (bus, database) = (bus.clone(), database.clone());
+        Box::pin(async move {
+            if bus.finish_erasing(&database).await? {
+                tracing::info!("somebody was erased: the file was written anew");
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Forgets limits that nobody needs any more.
+fn forget_idle(limits: Arc<OnceLock<Arc<Limits>>>) -> impl Fn() -> Chore {
+    move || {
         let limits = limits.clone();
-        async move {
+        Box::pin(async move {
             if let Some(limits) = limits.get() {
                 limits.forget_idle();
             }
             Ok(())
-        }
-    };
-    Clockwork::new(host.clone())
-        .each_minute("drop_expired", drop_expired)
-        .each_minute("forget_idle", forget_idle)
+        })
+    }
 }
+
+/// What is done each minute.
+type Chore = Pin<Box<dyn Future<Output = runtime::Result<()>> + Send>>;
 
 /// Something that runs beside the requests until it's told to stop.
 struct Background {

@@ -72,7 +72,8 @@ pub struct Parked {
 }
 
 impl Parked {
-    const SECONDS: i64 = 31 * 24 * 60 * 60;
+    /// For how many seconds what nobody could take is kept.
+    pub const KEPT_SECONDS: i64 = 31 * 24 * 60 * 60;
 
     /// What arrived for a subscriber, to be parked now.
     pub fn new(subscriber: &str, because: &str, arrived: &str, now: Timestamp) -> Self {
@@ -81,7 +82,7 @@ impl Parked {
             id: crate::derived_id(&["parked", subscriber, arrived]),
             subscriber: subscriber.to_owned(),
             parked_at: now,
-            expires_at: now.plus_seconds(Self::SECONDS),
+            expires_at: now.plus_seconds(Self::KEPT_SECONDS),
             because: because.chars().take(2_000).collect(),
             arrived: arrived[..arrived.floor_char_boundary(MOST)].to_owned(),
         }

@@ -2,7 +2,7 @@
 //! tried again; and a dead letter, which isn't tried by itself any more.
 
 use contracts::Timestamp;
-use runtime::{Document, Envelope, Index, Random, derived_id};
+use runtime::{Document, Envelope, Index, Parked, Random, derived_id};
 use serde::{Deserialize, Serialize};
 
 /// An event that a subscriber couldn't take yet.
@@ -40,6 +40,8 @@ pub struct DeadLetter {
     pub attempts: u32,
     /// When it was given up.
     pub died_at: Timestamp,
+    /// When it's forgotten: what it tells of somebody may be told for so long only.
+    pub expires_at: Timestamp,
     /// Why it wasn't taken the last time.
     pub last_error: String,
     /// The event.
@@ -49,6 +51,7 @@ pub struct DeadLetter {
 impl Document for DeadLetter {
     const COLLECTION: &'static str = "dead_letters";
     const INDEXES: &'static [Index] = &[Index::descending("died_at")];
+    const EXPIRES: Option<&'static str> = Some("expires_at");
     fn key(&self) -> String {
         self.id.clone()
     }
@@ -113,7 +116,8 @@ impl Delivery {
     /// The dead letter that it becomes.
     pub fn die(self, now: Timestamp) -> DeadLetter {
         let Self { id, subscriber, attempts, last_error, event, .. } = self;
-        DeadLetter { id, subscriber, attempts, died_at: now, last_error, event }
+        let expires_at = now.plus_seconds(Parked::KEPT_SECONDS);
+        DeadLetter { id, subscriber, attempts, died_at: now, expires_at, last_error, event }
     }
 }
 

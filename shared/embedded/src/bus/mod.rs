@@ -8,6 +8,7 @@
 
 mod carrying;
 mod delivery;
+mod erasing;
 
 use std::{
     panic::AssertUnwindSafe,
@@ -19,7 +20,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use contracts::Page;
+use contracts::{Event as _, Page, identity::Erased};
 use futures_util::{FutureExt, StreamExt, stream};
 use runtime::{
     Bus, Clock, Collection, Document, Envelope, Error, Host, Key, Query, Random, Record, Store,
@@ -33,7 +34,7 @@ use tokio::{
 
 pub(crate) use self::carrying::stopped;
 pub use self::delivery::DeadLetter;
-use self::delivery::Delivery;
+use self::{delivery::Delivery, erasing::Erasing};
 
 /// The bus of one process.
 pub struct LocalBus {
@@ -105,8 +106,11 @@ const BATCH: u32 = 100;
 
 impl LocalBus {
     /// What the bus keeps in its store.
-    pub const COLLECTIONS: &'static [Collection] =
-        &[Collection::of::<Delivery>(), Collection::of::<DeadLetter>()];
+    pub const COLLECTIONS: &'static [Collection] = &[
+        Collection::of::<Delivery>(),
+        Collection::of::<DeadLetter>(),
+        Collection::of::<Erasing>(),
+    ];
 
     /// A bus on a store of its own, which doesn't carry yet: the functions need
     /// it before there's a host.
@@ -371,6 +375,9 @@ impl Bus for LocalBus {
             }
         }
         let results: Vec<_> = stream::iter(deliveries).buffer_unordered(HANDS).collect().await;
+        if events.iter().any(|it| it.kind == Erased::TYPE) {
+            self.note_erasing().await?;
+        }
         self.note_move();
         results.into_iter().collect()
     }

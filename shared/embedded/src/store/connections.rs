@@ -108,6 +108,20 @@ impl Connections {
         }
     }
 
+    /// Writes the file anew, as [`Writer::rewrite`] does; who commits waits meanwhile.
+    pub async fn rewrite(&self) -> anyhow::Result<bool> {
+        match self {
+            Self::File { writer, .. } => {
+                let writer = Arc::clone(writer);
+                let rewrite = move || hold(&writer).as_mut().context(CLOSED)?.rewrite();
+                tokio::task::spawn_blocking(rewrite).await?
+            }
+            // What is gone with the process needs no care.
+            Self::Memory(_) => Ok(true),
+            Self::Moment(_) => bail!("the database was opened to be read only"),
+        }
+    }
+
     /// Lets go of the database, after all that was to be written.
     pub async fn close(&self) -> anyhow::Result<()> {
         match self {

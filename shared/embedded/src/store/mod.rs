@@ -144,6 +144,14 @@ impl Database {
         self.counters.read()
     }
 
+    /// Writes the file anew, without anything of what was deleted: otherwise that
+    /// stands in unused parts of it until something else is written there. Who
+    /// commits waits meanwhile; who reads doesn't. Says whether it's done: not
+    /// while somebody reads as of an earlier moment.
+    pub async fn rewrite(&self) -> anyhow::Result<bool> {
+        self.connections.rewrite().await
+    }
+
     /// Takes no more commits, writes those that wait, and closes the file.
     pub async fn close(&self) -> anyhow::Result<()> {
         self.connections.close().await

@@ -144,10 +144,20 @@ impl Writer {
         }
     }
 
+    /// Writes the file anew and empties its log, so that neither holds anything of
+    /// what was deleted: until then it stands in parts that nobody uses. Says
+    /// whether the log is empty, which it isn't while somebody reads in it.
+    pub fn rewrite(&mut self) -> anyhow::Result<bool> {
+        let Some(home) = &mut self.home else { return Ok(true) };
+        self.connection.execute_batch("VACUUM")?;
+        home.shorten_at = LOG_LENGTH;
+        Ok(empty_log(&self.connection)?)
+    }
+
     /// Leaves a file that needs no log.
     pub fn close(self) -> anyhow::Result<()> {
         if self.home.is_some() {
-            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+            empty_log(&self.connection)?;
         }
         self.connection.close().map_err(|(_, error)| error)?;
         Ok(())
@@ -162,6 +172,13 @@ fn restart_log(connection: &Connection) -> rusqlite::Result<bool> {
         .query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| Ok(row.get::<_, i64>(0)? == 0));
     connection.busy_timeout(PATIENCE)?;
     restarted
+}
+
+/// Writes all that is in the log into the tables, and leaves nothing in it,
+/// unless somebody reads there.
+fn empty_log(connection: &Connection) -> rusqlite::Result<bool> {
+    let emptied = |row: &rusqlite::Row<'_>| Ok(row.get::<_, i64>(0)? == 0);
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], emptied)
 }
 
 /// Writes a commit, or nothing of it.
