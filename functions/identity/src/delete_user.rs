@@ -55,6 +55,7 @@ pub async fn run(cx: Context<User>, request: DeleteUser) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use contracts::identity::ContactChanged;
     use contracts::identity::RegistrationRepeated;
     use runtime::problems::{FORBIDDEN, UNAUTHENTICATED};
     use testing::{App, json};
@@ -140,6 +141,9 @@ mod tests {
         let etag = closed["etag"].as_str().unwrap();
         let open = root.patch(&uri, json!({ "state": "active" }), etag).await.ok();
         assert_eq!(open.get("erase_at"), None);
+        let told = app.emitted::<ContactChanged>().await.pop().expect("they're written to again");
+        let closed = app.emitted::<AccountClosed>().await.remove(0);
+        assert!(told.contact.revision > closed.contact.revision);
         enter(&app, ADA).await;
 
         member(&app, App::ADMIN_EMAIL).await;

@@ -106,6 +106,7 @@ async fn change(
 ) -> Result<Changes> {
     let UpdateUser { name, locale, time_zone, roles, state, .. } = request;
     let (before, mut changes) = (person.revision, Changes::new());
+    let was_closed = person.is_closed();
     if let Some(roles) = roles {
         person.allow(&roles, &cx.caller.id, cx.now)?;
     }
@@ -119,6 +120,9 @@ async fn change(
     }
     if name.is_some() || locale.is_some() || time_zone.is_some() {
         person.change(ProfileChange { name, locale, time_zone }, cx.now);
+        changes = changes.emit(&ContactChanged { contact: person.contact() });
+    } else if was_closed && !person.is_closed() {
+        // They are written to again.
         changes = changes.emit(&ContactChanged { contact: person.contact() });
     }
     Ok(if person.revision == before { changes } else { changes.save(person) })

@@ -28,7 +28,7 @@ pub async fn run(cx: Context<User>, request: GetPreferences) -> Result<ShownPref
 /// The zone of a person's clock, as far as it's known here.
 pub async fn zone<C>(cx: &Context<C>, user_id: &UserId) -> Result<TimeZone> {
     let contact = cx.get::<KnownContact>(user_id.as_str()).await?;
-    Ok(contact.map_or_else(TimeZone::default, |it| it.into_inner().0.time_zone))
+    Ok(contact.map_or_else(TimeZone::default, |it| it.into_inner().contact.time_zone))
 }
 
 #[cfg(test)]

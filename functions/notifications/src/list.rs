@@ -68,7 +68,7 @@ pub async fn run(cx: Context<User>, request: ListNotifications) -> Result<Page<N
     }
     let page = cx.page(query, page_size, page_token.as_deref()).await?;
     let contact = cx.get::<KnownContact>(user_id.as_str()).await?;
-    let time_zone = contact.map_or_else(TimeZone::default, |it| it.into_inner().0.time_zone);
+    let time_zone = contact.map_or_else(TimeZone::default, |it| it.into_inner().contact.time_zone);
     let reader = Reader { language: cx.language, time_zone: &time_zone };
     Ok(page.map(|item: Stored<InboxItem>| view(item.into_inner(), reader)))
 }

@@ -63,7 +63,7 @@ pub async fn run(cx: Context<Admin>, request: ListSuppressions) -> Result<Page<S
         return Ok(page.map(|it: Stored<Suppression>| shown(it.into_inner())));
     };
     let items = match cx.get::<KnownContact>(user_id.as_str()).await? {
-        Some(contact) => Some(suppression::of(&cx, &contact.0.email).await?),
+        Some(contact) => Some(suppression::of(&cx, &contact.contact.email).await?),
         None => None,
     };
     let items = items.filter(|it| it.cause.is_some()).map(|it| shown(it.into_inner()));

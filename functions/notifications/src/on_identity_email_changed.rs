@@ -33,7 +33,7 @@ mod tests {
         assert_eq!((mail.len(), &*mail[0].to), (1, "ada@mail.example"));
         assert!(!mail[0].text.contains("new@mail.example"));
         let cx = app.context();
-        let known = crate::contact::of(&cx, &"ada".into()).await.unwrap().unwrap();
+        let known = crate::contact::of(&cx, &"ada".into()).await.unwrap().unwrap().contact;
         assert_eq!(known.email, "new@mail.example");
     }
 }

@@ -157,6 +157,10 @@ async fn written(cx: &Context<System>, delivery: &Delivery) -> Result<Written> {
     let Some(contact) = contact::of(cx, &delivery.user_id).await? else {
         return Ok(Written::Not(Reason::NoContact));
     };
+    if contact.closed_at.is_some() && delivery.kind.rank() != Rank::Security {
+        return Ok(Written::Not(Reason::NoContact));
+    }
+    let contact = contact.contact;
     match wish(cx, delivery, section.as_ref(), &contact).await? {
         Wish::Send => {}
         Wish::Wait(until) => return Ok(Written::Later(until)),
