@@ -8,6 +8,7 @@ mod crash;
 mod declarations;
 mod dependencies;
 mod deployment;
+mod erasure;
 mod events;
 mod front;
 mod gateway_document;
