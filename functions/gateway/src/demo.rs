@@ -8,6 +8,7 @@ mod catalog;
 mod fill;
 mod people;
 mod report;
+mod scenes;
 mod schedule;
 pub(crate) mod visitor;
 
@@ -89,6 +90,30 @@ mod tests {
         let first = anyone.sign_in(&first.email(), people::STUDENT_PASSWORD).await.unwrap();
         let queue = first.get("/v1/enrollments?user_id=me&state=waitlisted").await.unwrap();
         assert_eq!(queue["items"][0]["waitlist_position"], 1);
+
+        let scenes: Vec<_> = filled.scenes.sights.iter().map(|it| it.what).collect();
+        let expected = [
+            "a certificate",
+            "the same on paper",
+            "a prerequisite",
+            "an offer",
+            "a batch",
+            "an invitation",
+            "a calendar",
+            "mail in English",
+            "mail in Spanish",
+        ];
+        assert_eq!(scenes, expected);
+        let place = |what: &str| {
+            let found = filled.scenes.sights.iter().find(|it| it.what == what);
+            found.map(|it| it.place.clone()).expect("a sight")
+        };
+        let asks = anyone.get(&place("a prerequisite")).await.unwrap();
+        assert_eq!(asks["prerequisites"].as_array().map(Vec::len), Some(1), "{asks}");
+        let invited = anyone.get(&place("an invitation")).await.unwrap();
+        assert_eq!(invited["instructors"].as_array().map(Vec::len), Some(2), "{invited}");
+        let offered = anyone.get(&place("an offer")).await.unwrap();
+        assert_eq!((&offered["offer_hours"], &offered["seats_free"]), (&48.into(), &0.into()));
 
         let (public_url, data) = ("http://localhost:8080", "aula-data".as_ref());
         let told = Report { catalog: &catalog, filled: &filled, public_url, data }.to_string();

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{
     catalog::{CATEGORIES, Catalog, Course, Person, Section},
     people::{People, mail_is_out},
+    scenes::{Scenes, Stage},
     schedule::Meeting,
     visitor::{Visitor, text},
 };
@@ -22,8 +23,10 @@ pub struct Filled {
     pub people: usize,
     /// How many times somebody asked for a seat.
     pub enrollments: usize,
-    /// Every section.
+    /// Every section of the catalog.
     pub sections: Vec<Opened>,
+    /// What has happened in them since.
+    pub scenes: Scenes,
 }
 
 /// A section that was opened, and those who asked for a seat.
@@ -45,6 +48,24 @@ pub struct Opened {
     pub waitlisted: Vec<Person>,
     /// Who waits for the instructor's word.
     pub pending: Vec<Person>,
+}
+
+impl Opened {
+    /// The id of its course.
+    pub fn course_id(&self) -> &str {
+        self.path.split('/').nth(3).unwrap_or_default()
+    }
+
+    /// Its own id.
+    pub fn section_id(&self) -> &str {
+        self.path.split('/').nth(5).unwrap_or_default()
+    }
+
+    /// Whether somebody has asked for a seat.
+    pub fn has(&self, person: &Person) -> bool {
+        let mut all = self.confirmed.iter().chain(&self.waitlisted).chain(&self.pending);
+        all.any(|it| it.address == person.address)
+    }
 }
 
 /// Fills an empty platform.
@@ -71,6 +92,8 @@ pub async fn fill(catalog: &Catalog, platform: &Platform) -> Result<Filled> {
         }
     }
     mail_is_out(platform).await?;
+    let stage = Stage { catalog, people: &people, sections: &filled.sections, platform, now };
+    filled.scenes = stage.play().await?;
     Ok(filled)
 }
 
@@ -184,7 +207,11 @@ impl<'a> Desk<'a> {
     async fn approve(&self, enrollment_id: &str) -> Result<Value> {
         let path = format!("/v1/enrollments/{enrollment_id}/review");
         let key = format!("demo-{enrollment_id}");
-        self.instructor.post_once(&key, &path, &json!({ "decision": "approve" })).await
+        let yes = json!({
+            "decision": "approve",
+            "note": "Te esperamos. Trae tu portátil con espacio para una máquina virtual.",
+        });
+        self.instructor.post_once(&key, &path, &yes).await
     }
 }
 

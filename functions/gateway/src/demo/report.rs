@@ -6,6 +6,7 @@ use super::{
     catalog::{Catalog, Person},
     fill::{Filled, Opened},
     people::{ADMIN_PASSWORD, INSTRUCTOR_PASSWORD, STUDENT_PASSWORD},
+    scenes::{SeenBy, Sight},
 };
 
 /// A filled platform, for whoever filled it.
@@ -22,8 +23,9 @@ pub struct Report<'a> {
 
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Filled { courses, people, enrollments, sections } = self.filled;
-        let (data, sections) = (self.data.display(), sections.len());
+        let Filled { courses, people, enrollments, sections, scenes } = self.filled;
+        let (data, sections) = (self.data.display(), sections.len() + scenes.sections);
+        let enrollments = enrollments + scenes.enrollments;
         writeln!(
             f,
             "{data} has {courses} courses with {sections} sections now, {people} people and \
@@ -89,6 +91,7 @@ impl Report<'_> {
                 note(asking, "asks for a seat in", section);
             }
         }
+        students.extend(self.filled.scenes.people.iter().map(|(it, note)| (it, note.clone())));
         students
     }
 
@@ -117,12 +120,61 @@ impl Report<'_> {
                 &format!("curl {url}{}   # “{}”: {key}", section.path, section.title),
             )?;
         }
+        for sight in &self.filled.scenes.sights {
+            self.sight(f, sight)?;
+        }
+        sight(f, "everybody's mail", &format!("{url}/local/inbox"))?;
         let email = self.catalog.people.admin.email();
         let credentials = format!(r#"{{"email":"{email}","password":"{ADMIN_PASSWORD}"}}"#);
-        let json = "-H 'content-type: application/json'";
-        sight(f, "signing in", &format!("curl {url}/v1/sessions {json} -d '{credentials}'"))?;
-        sight(f, "everybody's mail", &format!("{url}/local/inbox"))
+        let token = format!(
+            "TOKEN=$(curl -s {url}/v1/sessions -H 'content-type: application/json' -d '{credentials}' \
+            | grep -o '\"access_token\":\"[^\"]*' | cut -d'\"' -f4)"
+        );
+        writeln!(f, "\nSign in as the admin (for 15 minutes):\n  {token}\nThen")?;
+        for sight in &self.filled.scenes.sights {
+            self.sight_of_admin(f, sight)?;
+        }
+        sight(f, "every function", &as_admin(&format!("{url}/v1/services")))?;
+        sight(f, "why mail was sent", &as_admin(&format!("{url}/v1/deliveries")))
     }
+
+    /// What anybody may look at.
+    fn sight(&self, f: &mut fmt::Formatter<'_>, it: &Sight) -> fmt::Result {
+        let place = self.place(it);
+        match it.seen_by {
+            SeenBy::Anyone => sight(f, it.what, &noted(place, &it.note)),
+            SeenBy::Programs => sight(f, it.what, &noted(format!("curl '{place}'"), &it.note)),
+            SeenBy::Admin | SeenBy::Printer => Ok(()),
+        }
+    }
+
+    /// What is the admin's to look at.
+    fn sight_of_admin(&self, f: &mut fmt::Formatter<'_>, it: &Sight) -> fmt::Result {
+        let asked = as_admin(&self.place(it));
+        match it.seen_by {
+            SeenBy::Anyone | SeenBy::Programs => Ok(()),
+            SeenBy::Admin => sight(f, it.what, &noted(asked, &it.note)),
+            SeenBy::Printer => sight(f, it.what, &format!("{asked} -o certificate.pdf")),
+        }
+    }
+
+    /// Where something is.
+    fn place(&self, sight: &Sight) -> String {
+        if sight.place.starts_with('/') {
+            format!("{}{}", self.public_url, sight.place)
+        } else {
+            sight.place.clone()
+        }
+    }
+}
+
+/// A request of the admin.
+fn as_admin(url: &str) -> String {
+    format!("curl -H \"authorization: Bearer $TOKEN\" {url}")
+}
+
+fn noted(how: String, note: &str) -> String {
+    if note.is_empty() { how } else { format!("{how}   # {note}") }
 }
 
 fn row(

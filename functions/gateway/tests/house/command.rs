@@ -112,6 +112,31 @@ fn the_demonstration_fills_a_platform_that_passes_its_audit() {
     let section = server.get(path.split_whitespace().next().expect("a path"), "").ok();
     assert_eq!(section["seats_free"], 0);
     assert!(section["waitlist_length"].as_u64() > Some(0), "{section}");
+
+    // Whatever it says is worth a look can be looked at, by the admin if by nobody else.
+    let admin = said.lines().find(|it| it.trim_start().starts_with("admin")).expect("it's told");
+    let (email, password) = (admin.split_whitespace().nth(1), admin.split_whitespace().nth(2));
+    let credentials = json!({ "email": email, "password": password });
+    let session = server.post("/v1/sessions", "", &credentials).ok();
+    let token = session["access_token"].as_str().expect("a token");
+    let words = said.split_whitespace().map(|it| it.trim_matches('\''));
+    let places = words.filter_map(|it| it.strip_prefix("http://127.0.0.1:8080"));
+    let places: Vec<_> = places.filter(|it| *it != "/v1/sessions").collect();
+    for place in &places {
+        let shown = server.get(place, token);
+        assert_eq!(shown.status, 200, "{place}: {}", shown.text);
+        assert!(!shown.text.is_empty(), "{place}");
+    }
+    for kind in ["/page", "/pdf", "/rows", "/calendar?token=", "/local/inbox?to=", "/v1/services"] {
+        assert!(places.iter().any(|it| it.contains(kind)), "{kind}: {said}");
+    }
+    let deliveries = |query: &str| {
+        let path = format!("/v1/deliveries?page_size=100&{query}");
+        server.get(&path, token).ok()["items"].as_array().map_or(0, Vec::len)
+    };
+    for kind in ["offered", "rejected", "completed", "certificate_issued", "waitlisted"] {
+        assert!(deliveries(&format!("kind={kind}")) > 0, "nobody is told: {kind}");
+    }
     let data = server.stop();
     fs::remove_dir_all(data).unwrap();
 }
