@@ -76,22 +76,28 @@ impl Report<'_> {
 
     /// Students to sign in as, each with a reason to.
     fn students_of_note(&self) -> Vec<(&Person, String)> {
-        let mut students = Vec::new();
-        let mut note = |student, what: &str, section: &Opened| {
-            students.push((student, format!("{what} “{}”", section.course)));
-        };
-        for section in &self.filled.sections {
+        let Filled { sections, scenes, .. } = self.filled;
+        let about = |what: &str, section: &Opened| format!("{what} “{}”", section.course);
+        let mut notes = Vec::new();
+        for section in sections {
             if let (Some(seated), Some(next)) =
                 (section.confirmed.first(), section.waitlisted.first())
             {
-                note(seated, "has a seat in", section);
-                note(next, "is the next to get a seat in", section);
+                notes.push((seated, about("has a seat in", section)));
+                notes.push((next, about("is the next to get a seat in", section)));
             }
             if let Some(asking) = section.pending.first() {
-                note(asking, "asks for a seat in", section);
+                notes.push((asking, about("asks for a seat in", section)));
             }
         }
-        students.extend(self.filled.scenes.people.iter().map(|(it, note)| (it, note.clone())));
+        notes.extend(scenes.people.iter().map(|(it, note)| (it, note.clone())));
+        let mut students: Vec<(&Person, String)> = Vec::new();
+        for (student, note) in notes {
+            match students.iter_mut().find(|(it, _)| it.address == student.address) {
+                Some((_, first)) => *first = format!("{first}; {note}"),
+                None => students.push((student, note)),
+            }
+        }
         students
     }
 

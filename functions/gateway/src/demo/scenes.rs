@@ -91,7 +91,7 @@ impl Stage<'_> {
         self.invite(&mut scenes).await.context("inviting an instructor")?;
         self.choose(&mut scenes).await.context("choosing what to hear of")?;
         mail_is_out(self.platform).await?;
-        self.read(&mut scenes);
+        scenes.read();
         Ok(scenes)
     }
 
@@ -275,18 +275,6 @@ impl Stage<'_> {
         Ok(())
     }
 
-    /// Mail in two languages.
-    fn read(&self, scenes: &mut Scenes) {
-        for (what, language) in [("mail in English", "en"), ("mail in Spanish", "es")] {
-            let reader = scenes.people.iter().find(|(it, _)| it.locale.code() == language);
-            if let Some((reader, _)) = reader {
-                let place = format!("/local/inbox?to={}", reader.email());
-                let note = reader.name.to_string();
-                scenes.sight(what, place, SeenBy::Anyone, note);
-            }
-        }
-    }
-
     fn section(&self, (course, title): (&str, &str)) -> Result<&Opened> {
         let found = self.sections.iter().find(|it| it.course == course && it.title == title);
         found.with_context(|| format!("there's no section “{title}” of “{course}”"))
@@ -345,5 +333,17 @@ impl Scenes {
 
     fn person(&mut self, person: &Person, note: String) {
         self.people.push((person.clone(), note));
+    }
+
+    /// Mail in two languages.
+    fn read(&mut self) {
+        for (what, language) in [("mail in English", "en"), ("mail in Spanish", "es")] {
+            let reader = self.people.iter().find(|(it, _)| it.locale.code() == language);
+            if let Some((reader, _)) = reader {
+                let place = format!("/local/inbox?to={}", reader.email());
+                let note = reader.name.to_string();
+                self.sight(what, place, SeenBy::Anyone, note);
+            }
+        }
     }
 }
