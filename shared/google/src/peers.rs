@@ -24,7 +24,7 @@ impl Peers {
         let domain = operation.split('.').next().unwrap_or_default();
         let named = |name: &str| self.0.iter().find(|(it, _)| it == name);
         let (_, url) = named(operation).or_else(|| named(domain)).or_else(|| named("*"))?;
-        Some(url.replace("{service}", &runtime::openapi::service_name(operation)))
+        Some(url.replace("{service}", &runtime::service_name(operation)))
     }
 }
 

@@ -21,6 +21,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::{
     Changes, Conflict, Context, Envelope, Error, Ports, Result, Sender, System, Trace,
+    answering::Declared,
     context::{Run, outbox_row},
     domain::{ATTEMPTS, Incoming, Reply},
     idempotency::{Entered, Keyed, is_definite},
@@ -74,6 +75,7 @@ pub(crate) struct Lanes<C, E: Endpoint> {
     open: Mutex<HashMap<String, Lane<C, E>>>,
     decide: Box<Decide<C, E>>,
     domain: &'static str,
+    declared: Declared,
 }
 
 struct Lane<C, E> {
@@ -97,8 +99,8 @@ where
     C: Clone + Send + Sync + 'static,
     E: Batched,
 {
-    pub(crate) fn new(domain: &'static str, decide: Box<Decide<C, E>>) -> Self {
-        Self { open: Mutex::default(), decide, domain }
+    pub(crate) fn new(domain: &'static str, declared: Declared, decide: Box<Decide<C, E>>) -> Self {
+        Self { open: Mutex::default(), decide, domain, declared }
     }
 
     /// Has a request decided with those of its lane.
@@ -297,7 +299,7 @@ where
                     Reply::json(if dry { 200 } else { E::ROUTE.status }, &response)?
                 }
                 Err(Error::Refused(refusal)) => {
-                    crate::domain::assert_declared::<E>(&refusal, crate::Access::User);
+                    self.lanes.declared.assert_declares(&refusal);
                     Reply::refused(*refusal, waiting.language, &waiting.trace)
                 }
                 Err(other) => return Err(other),

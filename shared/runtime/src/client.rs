@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use anyhow::Context as _;
 use async_trait::async_trait;
 use axum::body::Bytes;
-use contracts::{Endpoint, ProblemDetails, Route};
+use contracts::{Endpoint, Problem, ProblemDetails, Route};
 
 use crate::{Error, Refusal, Result, Trace, decode};
 
@@ -44,21 +44,30 @@ pub(crate) async fn call<E: Endpoint>(
     request: &E,
     trace: &Trace,
 ) -> Result<E::Response> {
-    let outgoing = decode::encode(request)?;
+    let body = ask(client, decode::encode(request)?, E::PROBLEMS, trace).await?;
+    Ok(serde_json::from_slice(&body).context(E::OPERATION)?)
+}
+
+/// What a request is answered with, unless it's refused.
+async fn ask(
+    client: &dyn Client,
+    outgoing: Outgoing,
+    problems: &'static [Problem],
+    trace: &Trace,
+) -> Result<Bytes> {
+    let operation = outgoing.operation;
     let (status, body) = client.send(outgoing, trace).await?;
     // An operation without an answer says so with an empty body.
-    let body: &[u8] = if body.is_empty() { b"null" } else { &body };
+    let body = if body.is_empty() { Bytes::from_static(b"null") } else { body };
     if status < 300 {
-        return Ok(serde_json::from_slice(body).context(E::OPERATION)?);
+        return Ok(body);
     }
     // Another domain's refusal is ours to pass on only if it is declared.
-    let details: ProblemDetails = serde_json::from_slice(body)
-        .with_context(|| format!("{} answered {status} without a problem", E::OPERATION))?;
-    match E::PROBLEMS.iter().find(|problem| problem.reason == details.reason) {
+    let details: ProblemDetails = serde_json::from_slice(&body)
+        .with_context(|| format!("{operation} answered {status} without a problem"))?;
+    match problems.iter().find(|problem| problem.reason == details.reason) {
         Some(problem) => Err(Refusal::passed_on(*problem, details).into()),
         None if status == 503 => Err(Error::Unavailable(1)),
-        None => {
-            Err(anyhow::anyhow!("{} answered {status}: {}", E::OPERATION, details.reason).into())
-        }
+        None => Err(anyhow::anyhow!("{operation} answered {status}: {}", details.reason).into()),
     }
 }

@@ -141,7 +141,7 @@ impl<C> Context<C> {
             self.run.keyed.is_none(),
             "a POST that changes something answers with `cx.answer`, so that a repeat is safe"
         );
-        self.write(changes, None).await
+        self.run.write(changes, None, self.now).await
     }
 
     /// Makes the changes and records the answer in the same commit, so that the
@@ -154,52 +154,14 @@ impl<C> Context<C> {
             }
             None => None,
         };
-        self.write(changes, record).await?;
+        self.run.write(changes, record, self.now).await?;
         Ok(response)
     }
 
     /// Makes a part of the changes of a long piece of work, which can be begun
     /// again: the event that it's for isn't marked as handled.
     pub async fn commit_part(&self, changes: Changes) -> Result<()> {
-        self.write_all(changes, None, None).await
-    }
-
-    async fn write(&self, changes: Changes, record: Option<Write>) -> Result<()> {
-        let handled = self.run.cause.as_ref().map(|cause| Handled {
-            id: crate::ports::derived_id(&[&cause.function, &cause.event_id]),
-            expires_at: self.now.plus_seconds(HANDLED_SECONDS),
-        });
-        self.write_all(changes, record, handled).await
-    }
-
-    async fn write_all(
-        &self,
-        changes: Changes,
-        record: Option<Write>,
-        handled: Option<Handled>,
-    ) -> Result<()> {
-        let Changes { mut writes, announcements } = changes;
-        let events = self.run.envelopes(announcements, self.now);
-        writes.extend(events.iter().map(outbox_row));
-        writes.extend(record);
-        if let Some(handled) = &handled {
-            let body = serde_json::to_string(handled).map_err(anyhow::Error::from)?;
-            writes.push(Write::Create(Key::of::<Handled>(handled.key()), body));
-        }
-        if writes.is_empty() {
-            return Ok(());
-        }
-        match self.run.ports.store.commit(writes).await? {
-            Ok(()) => {}
-            Err(Conflict(key)) if key.collection == Handled::COLLECTION => {
-                return Err(Error::Repeated);
-            }
-            Err(Conflict(key)) => return Err(Error::Stale(key)),
-        }
-        if !events.is_empty() {
-            self.run.ports.bus.committed(self.run.domain, &events).await;
-        }
-        Ok(())
+        self.run.write_all(changes, (None, None), self.now).await
     }
 
     /// Asks another domain.
@@ -278,6 +240,44 @@ impl<C> Context<C> {
 }
 
 impl Run {
+    async fn write(&self, changes: Changes, record: Option<Write>, now: Timestamp) -> Result<()> {
+        let handled = self.cause.as_ref().map(|cause| Handled {
+            id: crate::ports::derived_id(&[&cause.function, &cause.event_id]),
+            expires_at: now.plus_seconds(HANDLED_SECONDS),
+        });
+        self.write_all(changes, (record, handled), now).await
+    }
+
+    async fn write_all(
+        &self,
+        changes: Changes,
+        (record, handled): (Option<Write>, Option<Handled>),
+        now: Timestamp,
+    ) -> Result<()> {
+        let Changes { mut writes, announcements } = changes;
+        let events = self.envelopes(announcements, now);
+        writes.extend(events.iter().map(outbox_row));
+        writes.extend(record);
+        if let Some(handled) = &handled {
+            let body = serde_json::to_string(handled).map_err(anyhow::Error::from)?;
+            writes.push(Write::Create(Key::of::<Handled>(handled.key()), body));
+        }
+        if writes.is_empty() {
+            return Ok(());
+        }
+        match self.ports.store.commit(writes).await? {
+            Ok(()) => {}
+            Err(Conflict(key)) if key.collection == Handled::COLLECTION => {
+                return Err(Error::Repeated);
+            }
+            Err(Conflict(key)) => return Err(Error::Stale(key)),
+        }
+        if !events.is_empty() {
+            self.ports.bus.committed(self.domain, &events).await;
+        }
+        Ok(())
+    }
+
     /// The events as they are kept and sent.
     pub(crate) fn envelopes(
         &self,

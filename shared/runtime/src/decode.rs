@@ -9,7 +9,7 @@
 use std::{borrow::Cow, fmt::Write as _};
 
 use anyhow::Context as _;
-use contracts::Endpoint;
+use contracts::{Endpoint, Route};
 use serde::{
     Deserializer,
     de::{
@@ -57,17 +57,7 @@ pub(crate) fn decode<E: Endpoint>(parts: Parts<'_>) -> Result<E> {
 
 fn decode_strictly<E: Endpoint>(parts: Parts<'_>) -> Result<E> {
     if E::ROUTE.method.has_body() && E::BODY == contracts::Body::Json {
-        let body: &[u8] = if parts.body.is_empty() { b"{}" } else { parts.body };
-        if is_too_deep(body) {
-            let said = Said::new(
-                format!("JSON may nest {DEEPEST} levels deep"),
-                format!("el JSON puede anidar {DEEPEST} niveles"),
-            );
-            return Err(invalid_field(None, "too-deep", said).into());
-        }
-        if !parts.query.is_empty() {
-            return Err(no_query_here(parts.query));
-        }
+        let body = parts.json()?;
         let read = |body| {
             let mut json = serde_json::Deserializer::from_slice(body);
             let request = E::deserialize(Body { bound: parts.bound, json: &mut json })?;
@@ -79,22 +69,41 @@ fn decode_strictly<E: Endpoint>(parts: Parts<'_>) -> Result<E> {
             let fields = Body { bound: parts.bound, json: &mut json };
             // What serde_json says of a wrong type it sometimes says of broken JSON too.
             let is_json = serde_json::from_slice::<IgnoredAny>(body).is_ok();
-            let request: E = serde_path_to_error::deserialize(fields).map_err(|error| {
-                let path = error.path().to_string();
-                explain(&path, &error.into_inner().to_string(), is_json)
-            })?;
+            let request: E = serde_path_to_error::deserialize(fields)
+                .map_err(|error| blame(error.path(), error.inner(), is_json))?;
             json.end().map_err(|error| explain(".", &error.to_string(), is_json))?;
             Ok(request)
         })
     } else {
         let values = Values::of(parts);
         E::deserialize(&values).or_else(|_| {
-            serde_path_to_error::deserialize(&values).map_err(|error| {
-                let path = error.path().to_string();
-                explain(&path, &error.into_inner().to_string(), true)
-            })
+            serde_path_to_error::deserialize(&values)
+                .map_err(|error| blame(error.path(), error.inner(), true))
         })
     }
+}
+
+impl<'a> Parts<'a> {
+    /// The body, if it may be read as JSON, and nothing is where it doesn't belong.
+    fn json(&self) -> Result<&'a [u8]> {
+        let body: &[u8] = if self.body.is_empty() { b"{}" } else { self.body };
+        if is_too_deep(body) {
+            let said = Said::new(
+                format!("JSON may nest {DEEPEST} levels deep"),
+                format!("el JSON puede anidar {DEEPEST} niveles"),
+            );
+            return Err(invalid_field(None, "too-deep", said).into());
+        }
+        if !self.query.is_empty() {
+            return Err(no_query_here(self.query));
+        }
+        Ok(body)
+    }
+}
+
+/// Says which field is to blame.
+fn blame(path: &serde_path_to_error::Path, error: &dyn std::fmt::Display, is_json: bool) -> Error {
+    explain(&path.to_string(), &error.to_string(), is_json)
 }
 
 /// A method with a body takes its fields there, so that nothing is overlooked.
@@ -392,18 +401,22 @@ impl<'de> Deserializer<'de> for Texts<'_> {
 
 /// Writes a request as its parts.
 pub(crate) fn encode<E: Endpoint>(request: &E) -> anyhow::Result<Outgoing> {
-    let Value::Object(mut fields) = serde_json::to_value(request)? else {
-        anyhow::bail!("{} isn't a struct with fields", E::OPERATION);
+    outgoing(E::OPERATION, E::ROUTE, serde_json::to_value(request)?)
+}
+
+fn outgoing(operation: &'static str, route: Route, request: Value) -> anyhow::Result<Outgoing> {
+    let Value::Object(mut fields) = request else {
+        anyhow::bail!("{operation} isn't a struct with fields");
     };
     let mut path = Vec::new();
-    for name in E::ROUTE.path_fields() {
+    for name in route.path_fields() {
         let value = fields.remove(name);
         let value = value.as_ref().and_then(Value::as_str);
-        let value = value.with_context(|| format!("{}: no text {name}", E::OPERATION))?;
+        let value = value.with_context(|| format!("{operation}: no text {name}"))?;
         path.push((Cow::Borrowed(name), value.to_owned()));
     }
     let (mut query, mut body) = (String::new(), Vec::new());
-    if E::ROUTE.method.has_body() {
+    if route.method.has_body() {
         body = serde_json::to_vec(&fields)?;
     } else {
         for (name, value) in fields {
@@ -418,7 +431,7 @@ pub(crate) fn encode<E: Endpoint>(request: &E) -> anyhow::Result<Outgoing> {
             write!(query, "{separator}{name}={value}").context("strings grow")?;
         }
     }
-    Ok(Outgoing { operation: E::OPERATION, route: E::ROUTE, path, query, body: body.into() })
+    Ok(Outgoing { operation, route, path, query, body: body.into() })
 }
 
 #[cfg(test)]

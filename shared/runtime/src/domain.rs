@@ -20,17 +20,17 @@ use contracts::{
     Body, Content, Endpoint, Event, Idempotency, JSON, Language, Method, Problem, Rate, Route,
     identity::ExchangeToken,
 };
-use schemars::{Schema, SchemaGenerator};
 use serde::Serialize;
 
 use crate::{
-    Access, Batched, Call, Caller, Collection, Conflict, Context, Document, Envelope, Error,
-    Outcome, Ports, Refusal, Result, Sender, System, Trace,
+    Access, Batched, Call, Caller, Collection, Context, Document, Envelope, Error, Outcome, Ports,
+    Refusal, Result, Sender, Shape, System, Trace,
+    answering::{Answering, Attempt, Declared},
     batch::Lanes,
     caller::Origin,
     context::{Cause, Handled, Run as ContextRun},
     decode::{Parts, decode},
-    idempotency::{self, Keyed, Running, is_definite},
+    idempotency::{self, Keyed, Running},
     outbox::{Parked, Unreadable},
     remembered::Remembered,
 };
@@ -99,7 +99,7 @@ pub struct EventType {
     /// Its type: `domain.fact.vN`.
     pub kind: &'static str,
     /// Its schema.
-    pub schema: fn(&mut SchemaGenerator) -> Schema,
+    pub schema: Shape,
 }
 
 /// A function that requests run.
@@ -119,9 +119,9 @@ pub struct Operation {
     /// The media type of the answer.
     pub answers: &'static str,
     /// The request's schema.
-    pub request: fn(&mut SchemaGenerator) -> Schema,
+    pub request: Shape,
     /// The response's schema.
-    pub response: fn(&mut SchemaGenerator) -> Schema,
+    pub response: Shape,
     /// Whether it answers with nothing.
     pub answers_nothing: bool,
     pub(crate) run: Arc<RunOperation>,
@@ -230,6 +230,12 @@ pub(crate) type RunSubscriber =
     dyn Fn(Arc<Ports>, Arc<Envelope>) -> Boxed<Result<()>> + Send + Sync;
 pub(crate) type RunJob = dyn Fn(Arc<Ports>, Trace) -> Boxed<Result<()>> + Send + Sync;
 
+/// What a subscriber or a job does.
+type Step = dyn Fn(Context<System>) -> Boxed<Result<()>> + Send + Sync;
+
+/// The longest name that a Cloud Run service may have.
+const NAME_MOST: usize = 49;
+
 /// How often a function is run until it wins the race for its documents.
 pub(crate) const ATTEMPTS: u32 = 12;
 
@@ -267,8 +273,7 @@ impl Domain {
         if self.events.is_empty() {
             self.functions.push(relay(self.name));
         }
-        let schema = SchemaGenerator::subschema_for::<E>;
-        self.events.push(EventType { kind: E::TYPE, schema });
+        self.events.push(EventType { kind: E::TYPE, schema: Shape::of::<E>() });
         self
     }
 
@@ -297,59 +302,24 @@ impl Domain {
         F: Fn(Context<C>, E) -> Fut + Copy + Send + Sync + 'static,
         Fut: Future<Output = Result<E::Response>> + Send + 'static,
     {
-        let (domain, running) = (self.name, Arc::new(Running::default()));
-        let run = move |ports: Arc<Ports>, incoming: Incoming| -> Boxed<Result<Reply>> {
-            let running = running.clone();
-            Box::pin(async move {
-                let caller = C::admit(&incoming.origin)?;
-                let request: E = decode(incoming.parts())?;
-                let keyed = Keyed::of::<E>(&incoming, &ports.secret)?.map(Arc::new);
-                let _entered = match &keyed {
-                    None => None,
-                    Some(keyed) => {
-                        let entered = running.enter(keyed)?;
-                        if let Some(reply) = keyed.earlier(&*ports.store).await? {
-                            return Ok(reply);
-                        }
-                        Some(entered)
-                    }
-                };
-                let attempt = |attempt: u32| {
-                    let (caller, request) = (caller.clone(), request.clone());
-                    let context = Context {
-                        caller,
-                        now: ports.clock.now(),
-                        language: incoming.language,
-                        run: Arc::new(ContextRun {
-                            ports: ports.clone(),
-                            domain,
-                            trace: incoming.trace.clone(),
-                            keyed: keyed.clone(),
-                            status: E::ROUTE.status,
-                            cause: None,
-                            sender: incoming.sender.clone(),
-                        }),
-                    };
-                    let (ports, keyed) = (ports.clone(), keyed.clone());
-                    async move {
-                        if attempt > 1
-                            && let Some(keyed) = &keyed
-                            && let Some(reply) = keyed.earlier(&*ports.store).await?
-                        {
-                            return Ok(reply);
-                        }
-                        let response = run(context, request).await?;
-                        Reply::of::<E>(&response)
-                    }
-                };
-                match until_it_wins(&ports, attempt).await {
-                    Err(Error::Refused(refusal)) => {
-                        assert_declared::<E>(&refusal, C::ACCESS);
-                        refuse(*refusal, &incoming, keyed.as_deref(), &ports).await
-                    }
-                    other => other,
-                }
-            })
+        let read = move |incoming: &Incoming| -> Result<Box<Attempt>> {
+            let caller = C::admit(&incoming.origin)?;
+            let request: E = decode(incoming.parts())?;
+            let language = incoming.language;
+            Ok(Box::new(move |now, of| {
+                let context = Context { caller: caller.clone(), now, language, run: of };
+                let response = run(context, request.clone());
+                Box::pin(async move { Reply::of::<E>(&response.await?) })
+            }))
+        };
+        let answering = Arc::new(Answering {
+            domain: self.name,
+            declared: Declared::of::<C, E>(),
+            read: Box::new(read),
+            running: Arc::default(),
+        });
+        let run = move |ports, incoming| -> Boxed<Result<Reply>> {
+            Box::pin(answering.clone().answer(ports, incoming))
         };
         self.add::<C, E>(Arc::new(run))
     }
@@ -366,7 +336,8 @@ impl Domain {
     {
         let running = Arc::new(Running::default());
         let decide = Box::new(move |context, calls| -> Boxed<_> { Box::pin(run(context, calls)) });
-        let lanes = Arc::new(Lanes::<C, E>::new(self.name, decide));
+        let declared = Declared::of::<C, E>();
+        let lanes = Arc::new(Lanes::<C, E>::new(self.name, declared, decide));
         let run = move |ports: Arc<Ports>, incoming: Incoming| -> Boxed<Result<Reply>> {
             let (running, lanes) = (running.clone(), lanes.clone());
             Box::pin(async move {
@@ -375,7 +346,7 @@ impl Domain {
                 let keyed = if request.is_dry_run() {
                     None
                 } else {
-                    Keyed::of::<E>(&incoming, &ports.secret)?
+                    Keyed::of(&declared, &incoming, &ports.secret)?
                 };
                 let keyed = keyed.map(Arc::new);
                 let entered = keyed.as_ref().map(|keyed| running.enter(keyed)).transpose()?;
@@ -424,8 +395,8 @@ impl Domain {
                 body: E::BODY,
                 headers: E::HEADERS,
                 answers: E::ANSWERS,
-                request: SchemaGenerator::subschema_for::<E>,
-                response: SchemaGenerator::subschema_for::<E::Response>,
+                request: Shape::of::<E>(),
+                response: Shape::of::<E::Response>(),
                 answers_nothing: TypeId::of::<E::Response>() == TypeId::of::<()>(),
                 run,
             }),
@@ -444,27 +415,14 @@ impl Domain {
     {
         let (fact, _version) = E::TYPE.rsplit_once('.').expect("an event is domain.fact.vN");
         let (domain, id) = (self.name, format!("{}.on_{}", self.name, fact.replace('.', "_")));
-        let function = id.clone();
-        let run = move |ports: Arc<Ports>, envelope: Arc<Envelope>| -> Boxed<Result<()>> {
-            let function = function.clone();
-            Box::pin(async move {
-                let event: E = serde_json::from_str(envelope.data.get())
-                    .map_err(|source| anyhow::Error::new(Unreadable { kind: E::TYPE, source }))?;
-                let trace = Trace::going_on(Some(&envelope.traceparent), &*ports.random);
-                let attempt = |_| {
-                    let cause = Cause {
-                        function: function.clone(),
-                        event_id: envelope.id.clone(),
-                        correlation_id: envelope.correlation_id.clone(),
-                    };
-                    let context = background(domain, &ports, trace.clone(), Some(cause));
-                    run(context, event.clone())
-                };
-                match trace.clone().within(until_it_wins(&ports, attempt)).await {
-                    Err(Error::Repeated) => Ok(()),
-                    other => other,
-                }
-            })
+        let read = move |envelope: &Envelope| -> Result<Box<Step>> {
+            let event: E = serde_json::from_str(envelope.data.get())
+                .map_err(|source| anyhow::Error::new(Unreadable { kind: E::TYPE, source }))?;
+            Ok(Box::new(move |context| Box::pin(run(context, event.clone()))))
+        };
+        let handling = Arc::new(Handling { domain, function: id.clone(), read: Box::new(read) });
+        let run = move |ports, envelope| -> Boxed<Result<()>> {
+            Box::pin(handling.clone().handle(ports, envelope))
         };
         let trigger = Trigger::Event(Subscription { kind: E::TYPE, run: Arc::new(run) });
         self.functions.push(Function { id, access: Access::System, trigger });
@@ -480,18 +438,59 @@ impl Domain {
         Fut: Future<Output = Result<()>> + Send + 'static,
     {
         let domain = self.name;
-        let run = move |ports: Arc<Ports>, trace: Trace| -> Boxed<Result<()>> {
-            Box::pin(async move {
-                let attempt =
-                    |_| run(background(domain, &ports, trace.clone(), None), J::default());
-                trace.clone().within(until_it_wins(&ports, attempt)).await
-            })
+        let step: Arc<Step> = Arc::new(move |context| Box::pin(run(context, J::default())));
+        let run = move |ports, trace| -> Boxed<Result<()>> {
+            Box::pin(work(domain, ports, trace, step.clone()))
         };
         let schedule = Schedule { cron: J::SCHEDULE, is_relay: false, run: Arc::new(run) };
         let trigger = Trigger::Schedule(schedule);
         self.functions.push(Function { id: J::NAME.to_owned(), access: Access::System, trigger });
         self
     }
+}
+
+/// The Cloud Run service of a function: `courses.list_sections` is `courses-list-sections`.
+pub fn service_name(id: &str) -> String {
+    let name = id.replace(['.', '_'], "-");
+    assert!(name.len() <= NAME_MOST, "{name} is too long for a service's name");
+    name
+}
+
+/// A subscriber that handles one event after the other.
+struct Handling {
+    domain: &'static str,
+    function: String,
+    read: Box<dyn Fn(&Envelope) -> Result<Box<Step>> + Send + Sync>,
+}
+
+impl Handling {
+    async fn handle(self: Arc<Self>, ports: Arc<Ports>, envelope: Arc<Envelope>) -> Result<()> {
+        let step = (self.read)(&envelope)?;
+        let trace = Trace::going_on(Some(&envelope.traceparent), &*ports.random);
+        let attempt = |_| {
+            let cause = Cause {
+                function: self.function.clone(),
+                event_id: envelope.id.clone(),
+                correlation_id: envelope.correlation_id.clone(),
+            };
+            step(background(self.domain, &ports, trace.clone(), Some(cause)))
+        };
+        match trace.clone().within(until_it_wins(&ports, attempt)).await {
+            Err(Error::Repeated) => Ok(()),
+            other => other,
+        }
+    }
+}
+
+/// Does a job.
+async fn work(
+    domain: &'static str,
+    ports: Arc<Ports>,
+    trace: Trace,
+    step: Arc<Step>,
+) -> Result<()> {
+    let attempt = |_| step(background(domain, &ports, trace.clone(), None));
+    trace.clone().within(until_it_wins(&ports, attempt)).await
 }
 
 /// The job that publishes what waits in a domain's outbox, and first tells for
@@ -552,7 +551,7 @@ fn background(
 
 /// Runs something again while it loses races. That is safe because nothing
 /// happens before the commit.
-async fn until_it_wins<T, Fut>(ports: &Ports, run: impl Fn(u32) -> Fut) -> Result<T>
+pub(crate) async fn until_it_wins<T, Fut>(ports: &Ports, run: impl Fn(u32) -> Fut) -> Result<T>
 where
     Fut: Future<Output = Result<T>>,
 {
@@ -578,46 +577,4 @@ pub(crate) async fn pause(attempt: u32, ports: &Ports) {
     let most_millis = 1_u64 << attempt.min(6);
     let millis = u64::from(u16::from_le_bytes(bytes)) % most_millis;
     ports.clock.sleep(Duration::from_millis(millis)).await;
-}
-
-/// Answers with a refusal, which is final for the key that it came with. Nobody
-/// waits for the disk because of it: where a crash takes the record back, nothing
-/// has happened that a second look could undo.
-async fn refuse(
-    refusal: Refusal,
-    incoming: &Incoming,
-    keyed: Option<&Keyed>,
-    ports: &Ports,
-) -> Result<Reply> {
-    let reply = Reply::refused(refusal, incoming.language, &incoming.trace);
-    if let Some(keyed) = keyed
-        && is_definite(&reply)
-    {
-        let record = keyed.record(&reply, ports.clock.now());
-        match ports.store.note(vec![record]).await? {
-            Ok(()) => {}
-            // The same request has been answered meanwhile; that answer counts.
-            Err(Conflict(_)) => {
-                if let Some(earlier) = keyed.earlier(&*ports.store).await? {
-                    return Ok(earlier);
-                }
-            }
-        }
-    }
-    Ok(reply)
-}
-
-/// In tests, an undeclared refusal is a bug: the documents would lie. Whoever
-/// lets anyone ask and refuses some all the same must say so too.
-pub(crate) fn assert_declared<E: Endpoint>(refusal: &Refusal, access: Access) {
-    for problem in refusal.problems() {
-        let is_shared = crate::problems::ALL.contains(problem)
-            && (access != Access::Anyone || *problem != crate::problems::FORBIDDEN);
-        debug_assert!(
-            E::PROBLEMS.contains(problem) || is_shared,
-            "{} refuses {} without declaring it",
-            E::OPERATION,
-            problem.reason,
-        );
-    }
 }

@@ -14,11 +14,12 @@ use std::{
 use aws_lc_rs::digest;
 use axum::body::Bytes;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use contracts::{Endpoint, Idempotency, Method, Timestamp};
+use contracts::{Idempotency, Method, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Document, Key, Record, Refusal, Result, Secret, Store, Stored, Write,
+    answering::Declared,
     caller::Origin,
     domain::{Incoming, Reply},
     ports::derived_id,
@@ -61,8 +62,13 @@ impl Keyed {
     ///
     /// What is kept of the request is sealed: it may hold a password, and a bare
     /// hash of it could be guessed at, should the store ever get lost.
-    pub(crate) fn of<E: Endpoint>(incoming: &Incoming, secret: &Secret) -> Result<Option<Self>> {
-        let takes_key = E::ROUTE.method == Method::Post && E::IDEMPOTENCY != Idempotency::Off;
+    pub(crate) fn of(
+        declared: &Declared,
+        incoming: &Incoming,
+        secret: &Secret,
+    ) -> Result<Option<Self>> {
+        let Declared { operation, route, idempotency, .. } = declared;
+        let takes_key = route.method == Method::Post && *idempotency != Idempotency::Off;
         let caller = match &incoming.origin {
             Origin::Nobody if takes_key => "",
             Origin::Bearer(claims) if takes_key => claims.sub.as_str(),
@@ -70,14 +76,14 @@ impl Keyed {
             _ => return Ok(None),
         };
         let Some(header) = &incoming.idempotency_key else {
-            return match E::IDEMPOTENCY {
+            return match idempotency {
                 Idempotency::Required => Err(IDEMPOTENCY_KEY_REQUIRED.into()),
                 Idempotency::Optional | Idempotency::Off => Ok(None),
             };
         };
         let key = bare(header).ok_or(INVALID_IDEMPOTENCY_KEY)?;
         let mut hash = digest::Context::new(&digest::SHA256);
-        hash.update(E::OPERATION.as_bytes());
+        hash.update(operation.as_bytes());
         for (name, value) in &incoming.bound {
             for part in [name.as_ref(), value] {
                 hash.update(&(part.len() as u64).to_be_bytes());

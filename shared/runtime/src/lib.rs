@@ -4,6 +4,7 @@
 //! [`Ports`], which are all that they see of the world; [`router`] serves them
 //! over HTTP. Nothing here knows which database or bus stands behind a port.
 
+mod answering;
 mod batch;
 mod caller;
 pub mod calling;
@@ -24,6 +25,7 @@ mod listen;
 pub mod log;
 mod machine;
 pub mod mail;
+#[cfg(feature = "openapi")]
 pub mod openapi;
 mod outbox;
 mod ports;
@@ -32,6 +34,7 @@ mod remembered;
 mod rsa;
 mod sender;
 mod serve;
+mod shape;
 mod store;
 pub mod token;
 mod trace;
@@ -43,7 +46,7 @@ pub use client::{Client, Outgoing};
 pub use context::{Context, page_token, place};
 pub use domain::{
     Domain, EventType, Function, Incoming, Job, Need, Operation, Reply, Schedule, Subscription,
-    Trigger,
+    Trigger, service_name,
 };
 pub use error::{Error, Fault, Faults, Refusal, Result, Said};
 pub use files::{FileError, FileInfo, FileName, Files};
@@ -60,6 +63,7 @@ pub use ports::{
 pub use rsa::RsaKey;
 pub use sender::Sender;
 pub use serve::{AnsweredBy, BODY_MOST, Front, Gate, internal_router, router, with_front};
+pub use shape::Shape;
 pub use store::{
     Changes, Collection, Collections, Conflict, Cursor, Direction, Document, Field, Filter, Index,
     Key, Kind, Query, Record, Rows, Store, Stored, Unreachable, Version, Write, is_plain, time,

@@ -28,7 +28,7 @@ mod table;
 
 pub use events::events;
 pub use gateway::gateway;
-pub use manifest::{manifest, service_name};
+pub use manifest::manifest;
 pub use table::functions;
 
 use links::Needs;
@@ -237,7 +237,7 @@ impl Described<'_> {
             headers.push("Idempotency-Replayed");
         }
         let mut success = json!({ "headers": header_refs(&headers) });
-        let schema = (self.operation.response)(given).to_value();
+        let schema = self.operation.response.schema(given).to_value();
         success["description"] = json!("Done.");
         if self.operation.route.status == contracts::Route::redirect("").status {
             success["description"] = json!("Go on at the address in `Location`.");

@@ -245,9 +245,7 @@ fn of_platform(
         _own: none,
         services: services.clone(),
         functions: functions
-            .map(|it| {
-                (runtime::openapi::service_name(&it.id), (it.id.clone(), ServiceKind::of(it)))
-            })
+            .map(|it| (runtime::service_name(&it.id), (it.id.clone(), ServiceKind::of(it))))
             .collect(),
         emulators: vec![
             ("firestore", emulators.firestore.clone()),

@@ -152,7 +152,7 @@ mod tests {
             if operation.route.is_internal() {
                 assert_eq!(found, Err(Nowhere::NoPath), "{path}");
             } else {
-                let name = runtime::openapi::service_name(&function.id);
+                let name = runtime::service_name(&function.id);
                 assert_eq!(found.map(|it| it.function.clone()), Ok(name), "{path}");
                 public += 1;
             }

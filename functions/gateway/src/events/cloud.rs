@@ -7,8 +7,7 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use google::{DeadLetter, DeadLetters, firestore::DomainStore, parked_event};
 use runtime::{
-    Document as _, Key, Parked, Query, Store as _, Stored, Trigger, Version, Write,
-    openapi::service_name,
+    Document as _, Key, Parked, Query, Store as _, Stored, Trigger, Version, Write, service_name,
 };
 
 use super::{GivenUp, Keeps};

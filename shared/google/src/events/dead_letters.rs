@@ -13,7 +13,7 @@ use google_cloud_pubsub::{
     client::{BasePublisher, Publisher},
     model::Message as Outgoing,
 };
-use runtime::{Envelope, Parked, openapi::service_name};
+use runtime::{Envelope, Parked, service_name};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;

@@ -30,7 +30,7 @@ impl Names {
 
     /// The subscription of a subscriber.
     pub fn subscription(&self, function: &str) -> String {
-        let service = runtime::openapi::service_name(function);
+        let service = runtime::service_name(function);
         format!("projects/{}/subscriptions/{}{service}", self.project, self.prefix)
     }
 

@@ -20,7 +20,7 @@ use axum::{
 use futures_util::FutureExt;
 use runtime::{
     Document, Envelope, Error, Gate, Host, Key, Parked, Served, Trace, Trigger, Unreadable, Write,
-    openapi::service_name,
+    service_name,
 };
 use tokio::time::timeout;
 

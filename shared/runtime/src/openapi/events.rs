@@ -15,7 +15,7 @@ pub fn events(title: &str, domains: &[Domain]) -> Value {
     let (mut channels, mut messages, mut operations) = (Map::new(), Map::new(), Map::new());
     for domain in domains {
         for event in &domain.events {
-            let (kind, payload) = (event.kind, (event.schema)(&mut generator).to_value());
+            let (kind, payload) = (event.kind, event.schema.schema(&mut generator).to_value());
             let (summary, details) = said(&description(&payload, generator.definitions()));
             let mut message = json!({
                 "name": kind,

@@ -9,11 +9,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{
-    manifest::{is_open, service_name},
-    public,
-};
-use crate::{Access, Domain, Function, Operation};
+use super::{manifest::is_open, public};
+use crate::{Access, Domain, Function, Operation, service_name};
 
 /// How long the gateway waits. The function gives up at 30 seconds and the
 /// container at 35: whoever knows most about a failure should be the one to tell it.

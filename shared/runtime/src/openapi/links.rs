@@ -47,7 +47,7 @@ pub(super) fn links(
     given: &mut SchemaGenerator,
 ) -> Map<String, Value> {
     let route = described.operation.route;
-    let schema = (described.operation.response)(given).to_value();
+    let schema = described.operation.response.schema(given).to_value();
     let schema = schemas::resolved(&schema, given.definitions());
     let Some(own) = own_field(route.path, all) else { return Map::new() };
     if route.method != Method::Post || schema["properties"]["id"].is_null() {

@@ -4,10 +4,9 @@
 use contracts::Rate;
 use serde_json::{Map, Value, json};
 
-use crate::{Access, Collection, Direction, Domain, Function, Index, Operation, Trigger};
-
-/// The longest name that a Cloud Run service may have.
-const NAME_MOST: usize = 49;
+use crate::{
+    Access, Collection, Direction, Domain, Function, Index, Operation, Trigger, service_name,
+};
 
 /// The manifest of some domains.
 pub fn manifest(domains: &[Domain]) -> Value {
@@ -132,13 +131,6 @@ impl Size {
             "max_instances": self.most_instances,
         })
     }
-}
-
-/// The Cloud Run service of a function: `courses.list_sections` is `courses-list-sections`.
-pub fn service_name(id: &str) -> String {
-    let name = id.replace(['.', '_'], "-");
-    assert!(name.len() <= NAME_MOST, "{name} is too long for a service's name");
-    name
 }
 
 fn described(collection: &Collection) -> Value {

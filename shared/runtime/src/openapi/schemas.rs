@@ -39,7 +39,7 @@ impl Request {
 
 /// The schema of an operation's request, taken apart.
 pub(super) fn request(generator: &mut SchemaGenerator, operation: &Operation) -> Request {
-    let schema = (operation.request)(generator).to_value();
+    let schema = operation.request.schema(generator).to_value();
     let schema = resolved(&schema, generator.definitions()).clone();
     let description = schema["description"].as_str().map(plain).unwrap_or_default();
     let required = schema["required"].as_array().into_iter().flatten();

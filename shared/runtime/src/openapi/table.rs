@@ -49,7 +49,7 @@ pub fn functions(domains: &[Domain]) -> String {
         page.push_str(&table(
             "| event | what |",
             domain.events.iter().map(|event| {
-                let schema = (event.schema)(&mut generator).to_value();
+                let schema = event.schema.schema(&mut generator).to_value();
                 let (what, _) = said(&description(&schema, generator.definitions()));
                 format!("| `{}` | {what} |", event.kind)
             }),
