@@ -23,7 +23,6 @@ use runtime::{
     mail::{MailError, Message, Taken},
     token::Verifier,
 };
-use smtp::Smtp;
 
 use crate::{
     CloudKeyring, Environment, GoogleTokens, Http, KeySet, Metadata, Names, PubSubBus,
@@ -52,21 +51,30 @@ impl Platform {
             Some(emulator) => settings.at(emulator),
             None => settings,
         };
-        let firestore = Firestore::new(settings, Arc::new(SystemClock), Arc::new(SystemRandom));
+        let way_out = WayOut::of(&environment);
+        let firestore = Firestore::new(settings, Arc::new(SystemClock), Arc::new(SystemRandom))
+            .asked_by(way_out.metadata.clone());
         let database = environment.database.as_deref().unwrap_or(domain.name);
         let store = firestore.domain(database, &domain.collections)?;
-        Ok(Self::on(environment, domain, store))
+        Ok(Self::put_together(environment, domain, store, way_out))
     }
 
     /// The same, on a store.
     pub fn on(environment: Environment, domain: Domain, store: Arc<dyn Store>) -> Self {
+        let way_out = WayOut::of(&environment);
+        Self::put_together(environment, domain, store, way_out)
+    }
+
+    fn put_together(
+        environment: Environment,
+        domain: Domain,
+        store: Arc<dyn Store>,
+        WayOut { http, metadata }: WayOut,
+    ) -> Self {
         let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) =
             (Arc::new(SystemClock), Arc::new(SystemRandom));
         let mut instance = [0; 4];
         random.fill(&mut instance);
-        let http = Arc::<Http>::default();
-        let metadata = Metadata::at(&environment.metadata_host, http.clone(), clock.clone());
-        let metadata = Arc::new(metadata);
         let keys_at = |url: &str| KeySet::at(url.to_owned(), http.clone(), clock.clone());
         let keyring = match environment.signing_key.clone() {
             Some(key) => {
@@ -90,10 +98,7 @@ impl Platform {
         let files = files(&environment, &domain, &http, &metadata, (&clock, &random));
         let client = ServiceClient::new(peers, http, metadata, clock.clone(), random.clone());
         let (store, client) = watched(store, Arc::new(client), spans.as_ref());
-        let mail: Arc<dyn Mail> = match environment.smtp_server.clone() {
-            Some(server) => Arc::new(Smtp::new(server, &environment.public_url, clock.clone())),
-            None => Arc::new(NoMail),
-        };
+        let mail = mail(&environment, &clock);
         let ports = Arc::new(Ports {
             store,
             files,
@@ -175,6 +180,36 @@ fn watched(
             Arc::new(Calls { client, spans: spans.clone() }),
         ),
     }
+}
+
+/// The one way out over HTTP, and who the container is there.
+struct WayOut {
+    http: Arc<Http>,
+    metadata: Arc<Metadata>,
+}
+
+impl WayOut {
+    fn of(environment: &Environment) -> Self {
+        let http = Arc::<Http>::default();
+        let clock = Arc::new(SystemClock);
+        let metadata = Metadata::at(&environment.metadata_host, http.clone(), clock);
+        Self { http, metadata: Arc::new(metadata) }
+    }
+}
+
+/// What takes mail, where there's a server.
+#[cfg(feature = "mail")]
+fn mail(environment: &Environment, clock: &Arc<dyn Clock>) -> Arc<dyn Mail> {
+    match environment.smtp_server.clone() {
+        Some(server) => Arc::new(smtp::Smtp::new(server, &environment.public_url, clock.clone())),
+        None => Arc::new(NoMail("no provider of mail is set up")),
+    }
+}
+
+/// A container that was built without mail sends none.
+#[cfg(not(feature = "mail"))]
+fn mail(_: &Environment, _: &Arc<dyn Clock>) -> Arc<dyn Mail> {
+    Arc::new(NoMail("this program was built without mail"))
 }
 
 /// The files of a domain, where it says that it needs any and there's a bucket.
@@ -283,13 +318,13 @@ fn traceparent(context: &str) -> Option<String> {
     Some(format!("00-{}-{span:016x}-{sampled:02x}", trace.to_ascii_lowercase()))
 }
 
-/// No provider of mail is set up.
-struct NoMail;
+/// No mail is sent, and why.
+struct NoMail(&'static str);
 
 #[async_trait]
 impl Mail for NoMail {
     async fn send(&self, _: &Message) -> Result<(), MailError> {
-        Err(MailError::Unavailable("no provider of mail is set up".to_owned()))
+        Err(MailError::Unavailable(self.0.to_owned()))
     }
 
     async fn taken(&self, _: &str) -> anyhow::Result<Taken> {

@@ -16,11 +16,13 @@ use super::{
     calls::{Call, Client},
     patience::Failed,
 };
+use crate::Metadata;
 
 /// The connection to a database.
 pub(super) struct Connection {
     settings: Settings,
     database: String,
+    metadata: Option<Arc<Metadata>>,
     current: Mutex<Slot>,
 }
 
@@ -32,8 +34,8 @@ const SCOPE: &str = "https://www.googleapis.com/auth/datastore";
 
 impl Connection {
     /// A connection that isn't made yet.
-    pub fn new(settings: Settings, database: &str) -> Self {
-        Self { settings, database: database.to_owned(), current: Mutex::default() }
+    pub fn new(settings: Settings, database: &str, metadata: Option<Arc<Metadata>>) -> Self {
+        Self { settings, database: database.to_owned(), metadata, current: Mutex::default() }
     }
 
     /// The database's path.
@@ -84,13 +86,20 @@ impl Connection {
     async fn connect(&self) -> Result<FirestoreDb, Failed> {
         let (url, credentials) = match &self.settings.emulator {
             Some(host) => (format!("http://{host}"), anonymous()),
-            None => ("https://firestore.googleapis.com".to_owned(), of_the_machine()?),
+            None => ("https://firestore.googleapis.com".to_owned(), self.credentials()?),
         };
         // The address is given, so that none is taken from the environment.
         let options = FirestoreDbOptions::new(self.settings.project.clone())
             .with_database_id(self.database.clone())
             .with_firebase_api_url(url);
         FirestoreDb::with_options_auth(options, credentials).await.map_err(Failed::unsent)
+    }
+
+    fn credentials(&self) -> Result<Credentials, Failed> {
+        match &self.metadata {
+            Some(metadata) => Ok(metadata.credentials(Some(SCOPE))),
+            None => of_the_operator(),
+        }
     }
 
     fn slot(&self) -> Slot {
@@ -115,7 +124,14 @@ fn anonymous() -> Credentials {
     credentials::anonymous::Builder::new().build()
 }
 
-/// What the machine has: on Cloud Run those of the function's service account.
-fn of_the_machine() -> Result<Credentials, Failed> {
+/// Those of who is signed in on this machine.
+#[cfg(feature = "tools")]
+fn of_the_operator() -> Result<Credentials, Failed> {
     credentials::Builder::default().with_scopes([SCOPE]).build().map_err(Failed::unsent)
+}
+
+/// Nobody signs in to a container.
+#[cfg(not(feature = "tools"))]
+fn of_the_operator() -> Result<Credentials, Failed> {
+    Err(Failed::unsent("this program was built without an operator's tools"))
 }

@@ -47,9 +47,9 @@ impl DomainStore {
         database: &str,
         collections: &[Collection],
     ) -> anyhow::Result<Self> {
-        let Firestore { settings, clock, random } = firestore.clone();
+        let Firestore { settings, metadata, clock, random } = firestore.clone();
         let patience = settings.patience;
-        let connection = Connection::new(settings, database);
+        let connection = Connection::new(settings, database, metadata);
         let database_path = connection.database_path();
         Ok(Self {
             collections: Collections::of(database, collections)?,

@@ -29,6 +29,8 @@ use std::sync::Arc;
 
 use runtime::{Clock, Collection, Random};
 
+use crate::Metadata;
+
 pub use self::{domain::DomainStore, patience::Patience, scan::Moment};
 
 /// Where Firestore is, and how it's treated.
@@ -68,6 +70,8 @@ impl Settings {
 #[derive(Clone)]
 pub struct Firestore {
     settings: Settings,
+    /// Who a container is; none for an emulator, and for who is signed in on this machine.
+    metadata: Option<Arc<Metadata>>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
 }
@@ -75,7 +79,13 @@ pub struct Firestore {
 impl Firestore {
     /// What these settings name; nothing is opened.
     pub fn new(settings: Settings, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
-        Self { settings, clock, random }
+        Self { settings, metadata: None, clock, random }
+    }
+
+    /// The same databases, asked by a container's service account.
+    #[must_use]
+    pub fn asked_by(self, metadata: Arc<Metadata>) -> Self {
+        Self { metadata: Some(metadata), ..self }
     }
 
     /// The same databases, seen from another host.

@@ -72,12 +72,22 @@ impl Metadata {
 
     /// A token for Google's own APIs.
     pub async fn access_token(&self) -> anyhow::Result<String> {
+        self.access_token_at("/token").await
+    }
+
+    /// A token for Google's own APIs, with the rights of one scope.
+    pub async fn access_token_for(&self, scope: &str) -> anyhow::Result<String> {
+        let encoded = utf8_percent_encode(scope, NON_ALPHANUMERIC);
+        self.access_token_at(&format!("/token?scopes={encoded}")).await
+    }
+
+    async fn access_token_at(&self, path: &str) -> anyhow::Result<String> {
         let read = |body: &str, now: Timestamp| {
             let token: AccessToken = serde_json::from_str(body)?;
             let expires_at = now.plus_seconds(token.expires_in);
             Ok(Token { text: token.access_token, expires_at })
         };
-        self.token("/token", read).await.context("an access token")
+        self.token(path, read).await.context("an access token")
     }
 
     /// A token that is kept until shortly before its end. While another can't

@@ -1,6 +1,7 @@
 //! Who calls, and who we are: the platform's access tokens, and Google's ID
 //! tokens by which its functions know one another.
 
+mod credentials;
 mod jwks;
 mod keyring;
 mod metadata;

@@ -4,12 +4,7 @@ use std::{fmt, sync::Arc};
 
 use anyhow::{Context as _, ensure};
 use base64::{Engine, prelude::BASE64_STANDARD};
-use google_cloud_auth::{
-    credentials::{CacheableResource, Credentials, CredentialsProvider, EntityTag},
-    signer::{SigningError, SigningProvider},
-};
-use google_cloud_gax::error::CredentialsError;
-use http::{Extensions, HeaderMap, HeaderValue, header};
+use google_cloud_auth::signer::{SigningError, SigningProvider};
 use runtime::Bytes;
 use serde::Deserialize;
 use serde_json::json;
@@ -68,39 +63,6 @@ impl Account {
         ensure!(status.is_success(), "IAM answered {status} when it was to sign a link");
         let Signed { signed_blob } = response.json().await?;
         Ok(BASE64_STANDARD.decode(signed_blob)?.into())
-    }
-}
-
-/// The account, as the client of Cloud Storage wants it.
-struct Bearer(Arc<Account>);
-
-/// The account, for the client of Cloud Storage.
-pub(super) fn credentials(account: &Arc<Account>) -> Credentials {
-    Bearer(account.clone()).into()
-}
-
-impl fmt::Debug for Bearer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Bearer(…)")
-    }
-}
-
-impl CredentialsProvider for Bearer {
-    async fn headers(
-        &self,
-        _: Extensions,
-    ) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
-        let failed = |error: anyhow::Error| CredentialsError::from_msg(true, format!("{error:#}"));
-        let token = self.0.token().await.map_err(failed)?;
-        let mut value = HeaderValue::try_from(format!("Bearer {token}"))
-            .map_err(|error| CredentialsError::from_source(false, error))?;
-        value.set_sensitive(true);
-        let data = HeaderMap::from_iter([(header::AUTHORIZATION, value)]);
-        Ok(CacheableResource::New { entity_tag: EntityTag::new(), data })
-    }
-
-    async fn universe_domain(&self) -> Option<String> {
-        None
     }
 }
 

@@ -35,6 +35,7 @@ pub struct CloudFiles {
     settings: Settings,
     api: Api,
     account: Arc<Account>,
+    metadata: Arc<Metadata>,
     clock: Arc<dyn Clock>,
     client: OnceCell<Storage>,
     signer: OnceCell<Signer>,
@@ -50,10 +51,10 @@ impl CloudFiles {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Self {
-        let account = Arc::new(Account::new(&settings, http.clone(), metadata));
+        let account = Arc::new(Account::new(&settings, http.clone(), metadata.clone()));
         let api = Api::new(&settings, http, account.clone(), clock.clone(), random);
         let (client, signer) = Default::default();
-        Self { settings, api, account, clock, client, signer }
+        Self { settings, api, account, metadata, clock, client, signer }
     }
 
     /// The bucket, as the client names it.
@@ -63,7 +64,7 @@ impl CloudFiles {
 
     async fn client(&self) -> Result<&Storage, FileError> {
         let build = || async {
-            let builder = Storage::builder().with_credentials(account::credentials(&self.account));
+            let builder = Storage::builder().with_credentials(self.metadata.credentials(None));
             let builder = builder
                 .with_retry_policy(writing::patience())
                 .with_backoff_policy(writing::pauses())

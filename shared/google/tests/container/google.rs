@@ -139,11 +139,14 @@ async fn identity(
 async fn access(
     State(google): State<Google>,
     headers: HeaderMap,
+    uri: Uri,
 ) -> Result<Json<Value>, StatusCode> {
     is_metadata(&headers)?;
     google.up()?;
-    let token = json!({ "access_token": "ya29.x", "expires_in": 3599, "token_type": "Bearer" });
-    Ok(Json(token))
+    let scopes = uri.query().and_then(|it| it.strip_prefix("scopes=")).unwrap_or("x");
+    let scopes = percent_encoding::percent_decode_str(scopes).decode_utf8().unwrap();
+    let token = format!("ya29.{scopes}");
+    Ok(Json(json!({ "access_token": token, "expires_in": 3599, "token_type": "Bearer" })))
 }
 
 async fn certs_of(State(google): State<Google>) -> Result<Json<Value>, StatusCode> {

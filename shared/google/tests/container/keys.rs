@@ -53,6 +53,15 @@ async fn an_id_token_is_kept_for_its_audience_and_renewed_early() {
 }
 
 #[tokio::test]
+async fn an_access_token_has_the_rights_that_it_is_asked_for() {
+    let google = Google::start().await;
+    let metadata = metadata(&google, clock());
+    let scope = "https://www.googleapis.com/auth/datastore";
+    assert_eq!(metadata.access_token_for(scope).await.unwrap(), format!("ya29.{scope}"));
+    assert_eq!(metadata.access_token().await.unwrap(), "ya29.x");
+}
+
+#[tokio::test]
 async fn many_who_need_the_same_token_ask_once() {
     let google = Google::start().await;
     let metadata = metadata(&google, clock());
