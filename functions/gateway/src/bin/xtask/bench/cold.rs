@@ -59,9 +59,10 @@ pub fn run(options: &Options) -> Result<()> {
 fn build(workspace: &Workspace) -> Result<PathBuf> {
     eprintln!("building the container of {DOMAIN}: this takes minutes ...");
     let status = Command::new("cargo")
-        .args(["build", "--locked", "--profile", "image", "--target", TARGET])
+        .args(["build", "--locked", "--config", "infra/image.toml"])
+        .args(["--profile", "image", "--target", TARGET])
         .args(["--package", DOMAIN, "--bin", DOMAIN, "--features", "cloud"])
-        .env("RUSTFLAGS", "-C target-feature=+crt-static")
+        .env_remove("RUSTFLAGS")
         .current_dir(&workspace.root)
         .status()
         .context("running cargo build")?;
