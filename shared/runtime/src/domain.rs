@@ -230,6 +230,9 @@ pub(crate) type RunSubscriber =
     dyn Fn(Arc<Ports>, Arc<Envelope>) -> Boxed<Result<()>> + Send + Sync;
 pub(crate) type RunJob = dyn Fn(Arc<Ports>, Trace) -> Boxed<Result<()>> + Send + Sync;
 
+/// Reads an event, and knows then what is done about it.
+type ReadEvent = dyn Fn(&Envelope) -> Result<Box<Step>> + Send + Sync;
+
 /// What a subscriber or a job does.
 type Step = dyn Fn(Context<System>) -> Boxed<Result<()>> + Send + Sync;
 
@@ -460,7 +463,7 @@ pub fn service_name(id: &str) -> String {
 struct Handling {
     domain: &'static str,
     function: String,
-    read: Box<dyn Fn(&Envelope) -> Result<Box<Step>> + Send + Sync>,
+    read: Box<ReadEvent>,
 }
 
 impl Handling {
