@@ -98,7 +98,7 @@ impl Rush {
         run(&world, &time);
         // What was written to open it is cold by now.
         let opened = time.clone();
-        world.begin(async move { opened.pass(Duration::from_secs(60)).await });
+        world.begin(async move { opened.pass(Duration::from_mins(1)).await });
         run(&world, &time);
 
         let began = time.passed();
@@ -110,7 +110,7 @@ impl Rush {
             let time = clock.clone();
             async move {
                 let (status, body, requests) = insist(&host, &ports, number).await;
-                (time.passed() - began, status, body, requests)
+                (time.passed().saturating_sub(began), status, body, requests)
             }
         });
         // As one task, so that all are there before anybody is served.
