@@ -22,8 +22,8 @@ pub const NOT_VOUCHED_FOR: Problem = Problem::new(
 /// Whose account it is here must be shown.
 pub const PROVE_ACCOUNT: Problem = Problem::conflict(
     "prove-account",
-    "The provider doesn't know that the address is yours. Sign in by your password with the link token, and the account there is linked.",
-    "El proveedor no sabe que la dirección es tuya. Inicia sesión con tu contraseña y el token de enlace, y la cuenta de allí quedará enlazada.",
+    "The provider doesn't know that the address is yours. Sign in by your password or a passkey with the link token, and the account there is linked.",
+    "El proveedor no sabe que la dirección es tuya. Inicia sesión con tu contraseña o una llave de acceso y el token de enlace, y la cuenta de allí quedará enlazada.",
 );
 
 /// The name of the cookie.

@@ -16,8 +16,8 @@ pub const MFA_REQUIRED: Problem = Problem::new(
 pub const INVALID_PENDING_TOKEN: Problem = Problem::new(
     contracts::Code::Unauthenticated,
     "invalid-pending-token",
-    "This sign-in took too long; begin it again.",
-    "Este inicio de sesión tardó demasiado; empieza de nuevo.",
+    "This sign-in is over or took too long; begin it again.",
+    "Este inicio de sesión ya terminó o tardó demasiado; empieza de nuevo.",
 );
 
 /// How long it waits for the factor, in minutes.
