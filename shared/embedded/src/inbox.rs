@@ -21,8 +21,9 @@ pub struct Letter {
     recipient: String,
     /// The message.
     pub message: Message,
-    /// When it's thrown away.
-    expires_at: Timestamp,
+    /// When it's thrown away; letters of earlier versions stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires_at: Option<Timestamp>,
 }
 
 impl Document for Letter {
@@ -100,7 +101,7 @@ impl Inbox {
             sent_at,
             recipient: message.to.to_lowercase(),
             message: message.clone(),
-            expires_at: sent_at.plus_minutes(KEPT_DAYS * 24 * 60),
+            expires_at: Some(sent_at.plus_minutes(KEPT_DAYS * 24 * 60)),
         };
         let body = serde_json::to_string(&letter)?;
         let create = Write::Create(Key::of::<Letter>(letter.key()), body);

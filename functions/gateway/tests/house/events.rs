@@ -26,7 +26,7 @@ fn bury(folder: &Path, id: &str, attempts: u32, data: &Value) {
         subscriber: SUBSCRIBER.to_owned(),
         attempts,
         died_at: time,
-        expires_at: "2100-01-01T00:00:00.000Z".parse().expect("a time"),
+        expires_at: Some("2100-01-01T00:00:00.000Z".parse().expect("a time")),
         last_error: "it\nfailed".to_owned(),
         event: Envelope {
             id: format!("event-of-{id}"),

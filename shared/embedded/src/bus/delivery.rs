@@ -41,7 +41,9 @@ pub struct DeadLetter {
     /// When it was given up.
     pub died_at: Timestamp,
     /// When it's forgotten: what it tells of somebody may be told for so long only.
-    pub expires_at: Timestamp,
+    /// Those of earlier versions stay until they're replayed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
     /// Why it wasn't taken the last time.
     pub last_error: String,
     /// The event.
@@ -116,7 +118,7 @@ impl Delivery {
     /// The dead letter that it becomes.
     pub fn die(self, now: Timestamp) -> DeadLetter {
         let Self { id, subscriber, attempts, last_error, event, .. } = self;
-        let expires_at = now.plus_seconds(Parked::KEPT_SECONDS);
+        let expires_at = Some(now.plus_seconds(Parked::KEPT_SECONDS));
         DeadLetter { id, subscriber, attempts, died_at: now, expires_at, last_error, event }
     }
 }
