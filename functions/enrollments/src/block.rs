@@ -94,7 +94,9 @@ impl Seats {
             return Some(self.held(now));
         }
         let counted = self.counted.as_ref()?;
-        (now < counted.at.plus_seconds(COUNT_SECONDS)).then_some(counted.taken)
+        // Nor may it be of a clock that is ahead.
+        let age = now.as_millis() - counted.at.as_millis();
+        (age.abs() < COUNT_SECONDS * 1000).then_some(counted.taken)
     }
 
     /// Notes how many seats its blocks have given out, all of which are given;
@@ -234,6 +236,7 @@ mod tests {
         assert!(seats.count(&blocks, NOW));
         assert_eq!(seats.shown_taken(Timestamp::from_millis(NOW.as_millis() + 999)), Some(9));
         assert_eq!(seats.shown_taken(NOW.plus_seconds(1)), None);
+        assert_eq!(seats.shown_taken(NOW.plus_seconds(-1)), None, "a clock was ahead");
         assert!(!seats.count(&blocks[..1], NOW));
     }
 

@@ -86,7 +86,7 @@ impl Batched for Enroll {
 
 pub async fn run(
     cx: Context<System>,
-    mut calls: Vec<Call<User, Enroll>>,
+    calls: Vec<Call<User, Enroll>>,
 ) -> Result<Outcome<EnrollmentView>> {
     let Some(first) = calls.first() else {
         return Ok(Outcome { shared: Changes::new(), verdicts: Vec::new() });
@@ -100,8 +100,6 @@ pub async fn run(
             }
             Err(other) => return Err(other),
         };
-    // The rest is decided next, where there are more seats.
-    calls.truncate(seats.at_once().map_or(usize::MAX, |most| most as usize));
     let mut people = People::read(&cx, &seats.section_id, &calls).await?;
 
     let everybody: Vec<_> = calls.iter().map(who).collect();
@@ -115,6 +113,10 @@ pub async fn run(
             Err(other) => return Err(other),
         };
         verdicts.push(verdict);
+        if seats.is_used_up() {
+            // The rest is decided next, where there are more seats.
+            break;
+        }
     }
 
     if seats.is_new() || seats.rules.capacity.is_none() {

@@ -1,5 +1,7 @@
 //! `POST /internal/enrollments/get-seats`
 
+use std::time::Duration;
+
 use contracts::enrollments::{GetSeats, SeatsOfSections};
 use runtime::{Key, prelude::*};
 
@@ -16,6 +18,9 @@ pub async fn run(cx: Context<System>, request: GetSeats) -> Result<SeatsOfSectio
     };
     Ok(SeatsOfSections { sections: sections.into_iter().map(told).collect() })
 }
+
+/// How long who looks waits until a count is kept.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Counts the blocks of those sections whose last count is too old, and notes
 /// it for those who look next.
@@ -38,6 +43,6 @@ async fn count(cx: &Context<System>, sections: &mut [Stored<Seats>]) -> Result<(
     }
     // Where that's impossible, because somebody else has counted or gathered them or
     // because nothing can be written now, it's counted again next time.
-    let _uncertain = cx.commit_part(changes).await;
+    let _uncertain = cx.within(PATIENCE, cx.commit_part(changes)).await;
     Ok(())
 }

@@ -107,9 +107,9 @@ impl Hall {
         self.stored.is_new()
     }
 
-    /// How many may be decided in it before it's opened anew; nothing: any number.
-    pub fn at_once(&self) -> Option<u32> {
-        if self.is_whole { None } else { self.seen.free() }
+    /// Whether there may be seats, but none where it was opened: it has to be opened anew.
+    pub fn is_used_up(&self) -> bool {
+        !self.is_whole && self.seen.free() == Some(0)
     }
 
     /// Spreads the seats over blocks of so many each, where that serves anybody.
@@ -326,6 +326,21 @@ mod tests {
         assert_eq!(again["sections"][0]["seats_taken"], 1, "as it was a moment ago");
         assert_eq!((app.reads() - reads, app.commits() - commits), (1, 0));
         assert_eq!(told(&app).await, 2);
+    }
+
+    #[tokio::test]
+    async fn those_who_are_refused_do_not_wait_for_one_another() {
+        let app = spread().await;
+        enroll(&app, "ada").await.ok();
+        let (path, before) = ("/v1/enrollments", app.reads());
+        // Only one seat is left where this process looks first.
+        let body = json!({ "course_id": "c2", "section_id": "s1" });
+        let names: Vec<_> = (0..20).map(|it| format!("user{it}")).collect();
+        let callers: Vec<_> = names.iter().map(|name| app.user(name)).collect();
+        let crowd = callers.iter().map(|it| it.post(path, body.clone()));
+        let answers = futures_util::future::join_all(crowd).await;
+        assert!(answers.iter().all(|it| it.status == 404), "{:?}", answers[0].body);
+        assert!(app.reads() - before < 20 * 6, "{}", app.reads() - before);
     }
 
     #[tokio::test]

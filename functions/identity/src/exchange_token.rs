@@ -420,6 +420,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn nobody_links_more_accounts_than_a_reset_lets_go() {
+        let issuer = Issuer::new();
+        let app = issuer.app();
+        member(&app, ADA).await;
+        for number in 0..22 {
+            let claims = issuer.claims(&app, &format!("u{number}"), ADA);
+            let claims = with(&claims, &json!({ "email_verified": false }));
+            let refused = exchange(&app, &issuer.token(&claims)).await;
+            let link_token = refused.body["errors"][0]["values"]["link_token"].clone();
+            let body = json!({ "email": ADA, "password": PASSWORD, "link_token": link_token });
+            app.anyone().post("/v1/sessions", body).await.ok();
+            app.advance_minutes(1);
+        }
+        assert_eq!(app.emitted::<IdentityLinked>().await.len(), 20);
+    }
+
+    #[tokio::test]
     async fn who_shows_that_an_account_is_theirs_links_an_address_that_is_not_verified() {
         let issuer = Issuer::new();
         let app = issuer.app();

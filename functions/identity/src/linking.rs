@@ -22,6 +22,10 @@ pub const INVALID_LINK_TOKEN: Problem = Problem::invalid(
 const LASTS_MINUTES: i64 = 15;
 const PURPOSE: &str = "link";
 
+/// How many accounts elsewhere someone may have linked. Nobody has so many; who is
+/// in with a stolen password could link more than a [reset](crate::redeem_code) lets go.
+const MOST: u64 = 20;
+
 /// An account elsewhere that is to be linked to whoever shows that one here is theirs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Claim {
@@ -55,10 +59,14 @@ impl Claim {
         Ok(claim.filter(|it| cx.now < it.expires_at).ok_or(INVALID_LINK_TOKEN)?)
     }
 
-    /// Links it to a person, who is told; an account that is linked already stays as it is.
+    /// Links it to a person, who is told; an account that is linked already stays as it
+    /// is, and beyond so many none is linked.
     pub async fn link<C: Sync>(&self, cx: &Context<C>, person: &Person) -> Result<Changes> {
         let key = IdentityLink::key_of(&self.issuer, &self.subject);
         if cx.get::<IdentityLink>(&key).await?.is_some() {
+            return Ok(Changes::new());
+        }
+        if cx.count(&IdentityLink::all_of(&person.id)).await? >= MOST {
             return Ok(Changes::new());
         }
         let link = IdentityLink::new(&self.issuer, &self.subject, &person.id, cx.now);

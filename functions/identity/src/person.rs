@@ -229,7 +229,9 @@ impl Person {
 
     /// Whether a sign-in elsewhere may still count: nobody has ended all sessions since.
     pub fn may_go_on_from(&self, signed_in_at: Timestamp) -> bool {
-        self.sessions_ended_at.is_none_or(|ended_at| ended_at < signed_in_at)
+        // Before it was noted, sessions were ended at the last change at the latest.
+        let ended_at = self.sessions_ended_at.or((self.generation > 1).then_some(self.updated_at));
+        ended_at.is_none_or(|ended_at| ended_at < signed_in_at)
     }
 
     fn changed(&mut self, now: Timestamp) {

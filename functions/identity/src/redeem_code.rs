@@ -12,6 +12,7 @@ use crate::{
     identity_link::IdentityLink,
     password::NewPassword,
     person::Person,
+    session::Session,
 };
 
 /// Redeem a one-time code.
@@ -150,6 +151,10 @@ async fn change_email(cx: Context<Anyone>, request: &RedeemCode) -> Result<Redee
     let mut code = Code::of(&cx, &request.email, Purpose::ChangeEmail).await?;
     let taken = Address::find(&cx, &request.email).await?.is_some();
     let person = cx.get::<Person>(caller.id.as_str()).await?.filter(|it| it.is_active());
+    let session = cx.get::<Session>(caller.session_id()).await?;
+    // A token goes on for minutes after its session was ended; this doesn't.
+    let lives = |person: &Person| session.is_some_and(|it| it.is_of(person, cx.now));
+    let person = Some(person.filter(|it| lives(it)).ok_or(UNAUTHENTICATED)?);
 
     let right = code.redeem(&request.digits(), cx.secret(), cx.now);
     let is_theirs = code.mover.as_ref() == Some(&caller.id);
@@ -525,6 +530,17 @@ mod tests {
         arrive(holder(&app, &eve), "ada@new.example", &code).await.is(INVALID_CODE);
         arrive(holder(&app, &ada), "ada@other.example", &code).await.is(INVALID_CODE);
         assert_eq!(person(&app, ADA).await.email.as_str(), ADA);
+    }
+
+    #[tokio::test]
+    async fn whose_session_was_ended_moves_nothing_though_their_token_still_holds() {
+        let app = app();
+        let (thief, moved) = moving(&app, "thief@example.org").await;
+        ask(&app, ADA, "reset_password").await.ok();
+        reset(&app, ADA, &code(&app).await, OTHER).await.ok();
+        let refused = arrive(holder(&app, &thief), "thief@example.org", &moved).await;
+        refused.is(UNAUTHENTICATED);
+        sign_in(&app, ADA, OTHER).await.ok();
     }
 
     #[tokio::test]

@@ -8,8 +8,10 @@
 use std::{
     collections::HashMap,
     sync::{Arc, LazyLock, Mutex},
+    time::Duration,
 };
 
+use anyhow::Context as _;
 use async_trait::async_trait;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use runtime::{Bytes, KeySet, KeySource, SecondIssuer, derived_id, prelude::*};
@@ -124,6 +126,10 @@ impl Claims {
     }
 }
 
+/// How long the issuer may take to show its keys, in seconds: less than who asks for
+/// an exchange waits, so that older keys can serve.
+const KEYS_SECONDS: u64 = 2;
+
 /// The keys at an address.
 struct Address(String);
 
@@ -134,7 +140,9 @@ impl KeySource for Address {
     }
 
     async fn read(&self) -> anyhow::Result<Bytes> {
-        Ok(provider::fetch(&self.0).await?.into())
+        let read = provider::fetch(&self.0);
+        let read = tokio::time::timeout(Duration::from_secs(KEYS_SECONDS), read).await;
+        Ok(read.context("it takes too long")??.into())
     }
 }
 

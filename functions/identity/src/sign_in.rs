@@ -160,6 +160,10 @@ async fn by_password(
     let password_is_up_to_date = credentials.password().is_some_and(Hashed::is_up_to_date);
     if !password_is_up_to_date {
         credentials.upgrade(claimed.hash(cx.random()).await?);
+    }
+    // With a claim, too: a link outlives the session, so it's made only while the
+    // password is still the one that was shown.
+    if !password_is_up_to_date || claim.is_some() {
         changes = changes.save(&credentials);
     }
     if factor::is_needed(&person) {

@@ -135,6 +135,15 @@ where
     }
 }
 
+/// What was decided of a batch, and is committed.
+#[derive(Default)]
+struct Decided {
+    /// The answers of the first of it, in their order.
+    replies: Vec<Reply>,
+    /// What their changes tell the platform.
+    events: Vec<Envelope>,
+}
+
 /// Tells everyone of a batch that it couldn't be decided.
 fn give_up<C, E: Endpoint>(batch: Vec<Waiting<C, E>>, error: &Error) {
     if let Error::Internal(error) = error {
@@ -219,19 +228,30 @@ where
 
     /// Decides a batch, again while others win the race for its documents.
     async fn decide(&self, mut batch: Vec<Waiting<C, E>>) {
-        let mut attempt = 1;
+        let (mut attempt, mut told) = (1, Vec::new());
         loop {
             batch = match self.without_answered(batch).await {
-                Ok(batch) if batch.is_empty() => return,
                 Ok(batch) => batch,
-                Err((batch, error)) => return give_up(batch, &error),
+                Err((batch, error)) => {
+                    self.tell(&told).await;
+                    return give_up(batch, &error);
+                }
             };
             match self.attempt(&batch).await {
-                Ok(replies) => {
+                Ok(Decided { replies, events }) => {
+                    told.extend(events);
                     let undecided = batch.split_off(replies.len());
+                    if undecided.is_empty() {
+                        // Before the last answer: where nothing runs after it, this is
+                        // the time. Who is decided before the last needn't wait for it.
+                        self.tell(&told).await;
+                    }
                     for (waiting, reply) in batch.into_iter().zip(replies) {
                         drop(waiting.entered);
                         let _gone = waiting.reply.send(Ok(reply));
+                    }
+                    if undecided.is_empty() {
+                        return;
                     }
                     (batch, attempt) = (undecided, 1);
                 }
@@ -239,9 +259,18 @@ where
                     crate::domain::pause(attempt, &self.ports).await;
                     attempt += 1;
                 }
-                Err(error) => return give_up(batch, &error),
+                Err(error) => {
+                    self.tell(&told).await;
+                    return give_up(batch, &error);
+                }
             }
         }
+    }
+
+    /// Tells the bus what was committed. Of a crowd that's only refused, too, it
+    /// keeps out of the way.
+    async fn tell(&self, events: &[Envelope]) {
+        self.ports.bus.committed(self.lanes.domain, events).await;
     }
 
     /// Those who weren't answered before; the others get that answer again. A
@@ -272,8 +301,8 @@ where
         Ok(left)
     }
 
-    async fn attempt(&self, batch: &[Waiting<C, E>]) -> Result<Vec<Reply>> {
-        let Some(first) = batch.first() else { return Ok(Vec::new()) };
+    async fn attempt(&self, batch: &[Waiting<C, E>]) -> Result<Decided> {
+        let Some(first) = batch.first() else { return Ok(Decided::default()) };
         let context = self.context(&first.trace);
         let now = context.now;
         let calls = batch.iter().map(|waiting| waiting.call.clone()).collect();
@@ -321,10 +350,8 @@ where
         };
         if let Some(kept) = kept {
             kept.map_err(|Conflict(key)| Error::Stale(key))?;
-            // Of a crowd that's only refused, too, the bus keeps out of the way.
-            self.ports.bus.committed(self.lanes.domain, &events).await;
         }
-        Ok(replies)
+        Ok(Decided { replies, events })
     }
 
     fn context(&self, trace: &Trace) -> Context<System> {

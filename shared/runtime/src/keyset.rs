@@ -128,7 +128,9 @@ impl<S: KeySource> KeySet<S> {
         drop(reading);
         let known = self.known();
         let are_known = within(known.read_at, STALE, now);
-        ensure!(are_known, "the keys of {} aren't known", self.source.address());
+        // A key that isn't among old ones may be new: it isn't known to be wrong.
+        let are_told = known.tried_at == known.read_at || suffice(&known.keys);
+        ensure!(are_known && are_told, "the keys of {} aren't known", self.source.address());
         Ok(known.keys)
     }
 

@@ -36,6 +36,13 @@ const GATHERED_MINUTES: i64 = 24 * 60;
 /// of them fail at first.
 const DROPPED_MINUTES: i64 = 60;
 
+/// After so long all that tells of somebody and drops out by itself has done so:
+/// letters, answers that were kept, what nobody could take.
+const EXPIRED_MINUTES: i64 = 32 * 24 * 60;
+
+/// How long it's left alone once it was tried: it may have failed for want of room.
+const AGAIN_MINUTES: i64 = 60;
+
 impl Erasing {
     fn first(now: Timestamp) -> Self {
         let rewrite_at = now.plus_minutes(GATHERED_MINUTES);
@@ -43,10 +50,14 @@ impl Erasing {
     }
 
     /// What is left to do once the file was written anew: whoever was erased
-    /// just before that may have been in it still.
+    /// just before that may have been in it still; and once more when all that
+    /// drops out by itself has done so.
     fn after(self, now: Timestamp) -> Option<Self> {
-        let is_over = self.last_at.plus_minutes(DROPPED_MINUTES) <= now;
-        (!is_over).then(|| Self { last_at: self.last_at, ..Self::first(now) })
+        let last_time = self.last_at.plus_minutes(EXPIRED_MINUTES);
+        if now < self.last_at.plus_minutes(DROPPED_MINUTES) {
+            return Some(Self { last_at: self.last_at, ..Self::first(now) });
+        }
+        (now < last_time).then_some(Self { rewrite_at: last_time, ..self })
     }
 }
 
@@ -57,7 +68,10 @@ impl LocalBus {
             let (key, now) = (Key::of::<Erasing>(FILE), self.clock.now());
             let write = match self.store.get(&key).await? {
                 Some(record) => {
-                    let noted = Erasing { last_at: now, ..read(&record)? };
+                    let known: Erasing = read(&record)?;
+                    let soon = now.plus_minutes(GATHERED_MINUTES);
+                    let rewrite_at = known.rewrite_at.min(soon);
+                    let noted = Erasing { last_at: now, rewrite_at, ..known };
                     Write::Replace(key, serde_json::to_string(&noted)?, record.version)
                 }
                 None => Write::Create(key, serde_json::to_string(&Erasing::first(now))?),
@@ -76,6 +90,13 @@ impl LocalBus {
         if now < erasing.rewrite_at {
             return Ok(false);
         }
+        // Whatever becomes of it, it isn't done again at once.
+        let later = Erasing { rewrite_at: now.plus_minutes(AGAIN_MINUTES), ..erasing.clone() };
+        let later = Write::Replace(key.clone(), serde_json::to_string(&later)?, record.version);
+        if self.store.commit(vec![later]).await?.is_err() {
+            return Ok(false);
+        }
+        let Some(record) = self.store.get(&key).await? else { return Ok(false) };
         anyhow::ensure!(database.rewrite().await?, "the log can't be emptied: somebody reads it");
         let write = match erasing.after(now) {
             Some(rest) => Write::Replace(key, serde_json::to_string(&rest)?, record.version),
@@ -92,7 +113,7 @@ mod tests {
     use std::{env, fs, path::Path, process, sync::Arc};
 
     use contracts::{Event as _, UserId, identity::Erased};
-    use runtime::{Bus as _, Clock as _, Envelope, Host, Store as _};
+    use runtime::{Bus as _, Envelope, Host, Store as _};
     use serde_json::json;
     use testing::{SeededRandom, StandingClock};
 
@@ -166,6 +187,8 @@ mod tests {
         let audit = Database::open_read_only(&folder).unwrap();
         assert!(bus.finish_erasing(&database).await.is_err());
         drop(audit);
+        assert!(!bus.finish_erasing(&database).await.unwrap(), "not at once");
+        clock.advance(AGAIN_MINUTES * 60);
         assert!(bus.finish_erasing(&database).await.unwrap());
         database.close().await.unwrap();
         fs::remove_dir_all(folder).unwrap();
@@ -175,11 +198,13 @@ mod tests {
     fn who_was_erased_just_before_waits_for_the_next_time() {
         let first = Erasing::first(Timestamp::UNIX_EPOCH);
         let later = first.rewrite_at;
-        assert!(first.clone().after(later).is_none());
+        let last = first.clone().after(later).expect("when all has expired");
+        assert_eq!(last.rewrite_at, last.last_at.plus_minutes(EXPIRED_MINUTES));
+        assert!(last.clone().after(last.rewrite_at).is_none());
         let joined = Erasing { last_at: later.plus_minutes(-1), ..first };
         let rest = joined.after(later).expect("one more time");
         assert_eq!(rest.rewrite_at, later.plus_minutes(GATHERED_MINUTES));
-        let clock = StandingClock::at(rest.rewrite_at);
-        assert!(rest.after(clock.now()).is_none());
+        let last = rest.clone().after(rest.rewrite_at).expect("when all has expired");
+        assert!(last.clone().after(last.rewrite_at).is_none());
     }
 }

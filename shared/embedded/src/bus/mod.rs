@@ -181,7 +181,13 @@ impl LocalBus {
         let now = self.clock.now();
         let key = Key::of::<Delivery>(record.id);
         let writes = match outcome {
-            Outcome::Taken => vec![Write::Delete(key, record.version)],
+            Outcome::Taken => {
+                if delivery.event.kind == Erased::TYPE {
+                    // What it dropped now is still in the file.
+                    self.note_erasing().await?;
+                }
+                vec![Write::Delete(key, record.version)]
+            }
             Outcome::Failed(error) => {
                 delivery.fail(&error, now, &*self.random);
                 if delivery.is_hopeless() {

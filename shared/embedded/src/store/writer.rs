@@ -149,9 +149,14 @@ impl Writer {
     /// whether the log is empty, which it isn't while somebody reads in it.
     pub fn rewrite(&mut self) -> anyhow::Result<bool> {
         let Some(home) = &mut self.home else { return Ok(true) };
+        // First, for the whole file goes into the log: while somebody reads there it
+        // would only grow.
+        if !empty_log_soon(&self.connection)? {
+            return Ok(false);
+        }
         self.connection.execute_batch("VACUUM")?;
         home.shorten_at = LOG_LENGTH;
-        Ok(empty_log(&self.connection)?)
+        Ok(empty_log_soon(&self.connection)?)
     }
 
     /// Leaves a file that needs no log.
@@ -172,6 +177,14 @@ fn restart_log(connection: &Connection) -> rusqlite::Result<bool> {
         .query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| Ok(row.get::<_, i64>(0)? == 0));
     connection.busy_timeout(PATIENCE)?;
     restarted
+}
+
+/// Empties the log, unless somebody reads in it for longer than commits should wait.
+fn empty_log_soon(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.busy_timeout(Duration::from_millis(20))?;
+    let emptied = empty_log(connection);
+    connection.busy_timeout(PATIENCE)?;
+    emptied
 }
 
 /// Writes all that is in the log into the tables, and leaves nothing in it,
