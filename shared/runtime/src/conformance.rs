@@ -172,6 +172,9 @@ pub struct Given {
     pub store: Arc<dyn Store>,
     /// The store of another domain.
     pub neighbor: Arc<dyn Store>,
+    /// How often a query beside a hundred commits may find half of one: never.
+    /// Firestore's emulator does now and then, though the service itself doesn't.
+    pub torn_queries: u32,
 }
 
 /// What both domains declare.
