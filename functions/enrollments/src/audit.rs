@@ -233,7 +233,7 @@ mod tests {
     use runtime::Version;
 
     use super::*;
-    use crate::{rules::tests::facts, seats::Place};
+    use crate::{seats::Place, tests::section as facts};
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 

@@ -191,7 +191,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{rules::tests::facts, seats::Place};
+    use crate::{seats::Place, tests::section as facts};
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 

@@ -309,7 +309,7 @@ fn embed(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{enrollment::Enrollment, rules::tests::facts, seats::Seats};
+    use crate::{enrollment::Enrollment, seats::Seats, tests::section as facts};
 
     fn certificate(course_title: &str, holder_name: &str) -> Certificate {
         let at: Timestamp = "2026-11-22T10:00:00Z".parse().unwrap();

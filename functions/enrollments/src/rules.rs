@@ -152,33 +152,9 @@ fn seal_of(section_id: &SectionId, key: &str, secret: &Secret) -> String {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
-
-    /// The facts of a section that allows everything.
-    pub fn facts(capacity: Option<u32>) -> SectionFacts {
-        SectionFacts {
-            section_id: "s1".into(),
-            course_id: "c1".into(),
-            course_title: "Rust".into(),
-            title: "Spring".into(),
-            cancelled: false,
-            capacity,
-            waitlist_capacity: None,
-            enrollment_opens_at: None,
-            enrollment_closes_at: None,
-            approval_required: false,
-            offer_hours: None,
-            enrollment_key_seal: None,
-            time_zone: contracts::TimeZone::default(),
-            starts_at: None,
-            ends_at: None,
-            meetings: Vec::new(),
-            reminder_minutes_before: vec![60],
-            calendar_sequence: 0,
-            revision: 1,
-        }
-    }
+    use crate::tests::section as facts;
 
     fn reasons(refusals: &[Refusal]) -> Vec<&str> {
         refusals.iter().map(|it| it.problem.reason).collect()

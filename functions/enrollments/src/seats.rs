@@ -352,7 +352,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::rules::tests::facts;
+    use crate::tests::section as facts;
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 

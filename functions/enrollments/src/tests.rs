@@ -1,28 +1,16 @@
 //! A section under test: what the tests of the operations share.
 
 use contracts::{
-    courses::{CourseFacts, CourseState, GetSectionFacts, SectionAndCourse, SectionFacts},
+    courses::{CourseFacts, GetSectionFacts, SectionAndCourse, SectionFacts},
     identity::{Contact, GetContact, SignStatement, SignedStatement},
 };
 use serde_json::{Value, json};
+pub use testing::facts::course;
 use testing::{Answer, App};
 
 /// The facts of a section that allows everything, with so many seats.
 pub fn section(capacity: Option<u32>) -> SectionFacts {
-    crate::rules::tests::facts(capacity)
-}
-
-/// The facts of the published course that `ines` teaches.
-pub fn course() -> CourseFacts {
-    CourseFacts {
-        course_id: "c1".into(),
-        title: "Rust".into(),
-        state: CourseState::Published,
-        instructors: vec!["ines".into()],
-        prerequisites: Vec::new(),
-        items: Vec::new(),
-        revision: 1,
-    }
+    testing::facts::section("s1", capacity)
 }
 
 /// The domain, with a section that courses knows.

@@ -11,6 +11,13 @@ pub struct Shape(#[cfg(feature = "openapi")] fn(&mut SchemaGenerator) -> Schema)
 
 impl Shape {
     /// What a type looks like.
+    #[cfg_attr(
+        not(feature = "openapi"),
+        expect(
+            clippy::extra_unused_type_parameters,
+            reason = "who asks doesn't know of the feature"
+        )
+    )]
     pub(crate) fn of<T: JsonSchema>() -> Self {
         Self(
             #[cfg(feature = "openapi")]

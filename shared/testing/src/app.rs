@@ -28,7 +28,7 @@ use tower::ServiceExt as _;
 
 use crate::{
     As,
-    bus::{Courier, Failed, Told},
+    bus::{self, Courier, Failed, Told},
     mailbox::Mailbox,
     peers::Peers,
     store::Counted,
@@ -241,19 +241,7 @@ impl App {
 
     /// Hands an event, which has just happened elsewhere, to the domain's own subscriber.
     pub async fn try_deliver<E: Event>(&self, event: &E) -> Result<()> {
-        let (source, _) = E::TYPE.split_once('.').expect("an event is domain.fact.vN");
-        let trace = runtime::Trace::continued(None, &*self.ports.random);
-        let event = Arc::new(Envelope {
-            id: self.ports.random.id(),
-            kind: E::TYPE.to_owned(),
-            source: source.to_owned(),
-            subject: event.subject(),
-            emitted_at: self.now(),
-            traceparent: trace.traceparent(),
-            correlation_id: trace.trace_id,
-            causation_id: trace.span_id,
-            data: serde_json::value::to_raw_value(event).expect("events are JSON"),
-        });
+        let event = Arc::new(bus::envelope(event, &self.ports));
         *self.delivered.lock().expect("no holder panics") = Some(event.clone());
         self.hand_over(event).await
     }

@@ -3,7 +3,25 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use runtime::{Bus, Envelope, Host};
+use contracts::Event;
+use runtime::{Bus, Envelope, Host, Ports, Trace};
+
+/// An event of another domain that has just happened, as the bus carries it.
+pub(crate) fn envelope<E: Event>(event: &E, ports: &Ports) -> Envelope {
+    let (source, _) = E::TYPE.split_once('.').expect("an event is domain.fact.vN");
+    let trace = Trace::continued(None, &*ports.random);
+    Envelope {
+        id: ports.random.id(),
+        kind: E::TYPE.to_owned(),
+        source: source.to_owned(),
+        subject: event.subject(),
+        emitted_at: ports.clock.now(),
+        traceparent: trace.traceparent(),
+        correlation_id: trace.trace_id,
+        causation_id: trace.span_id,
+        data: serde_json::value::to_raw_value(event).expect("events are JSON"),
+    }
+}
 
 /// The bus that the domain sees: it only notes what was told.
 #[derive(Default)]

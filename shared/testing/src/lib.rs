@@ -17,6 +17,7 @@ mod app;
 mod bus;
 mod caller;
 pub mod emulators;
+pub mod facts;
 mod mailbox;
 mod peers;
 pub mod physics;

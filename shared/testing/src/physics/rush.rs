@@ -8,8 +8,8 @@ use std::{
 
 use async_trait::async_trait;
 use contracts::{
-    Event, Language, TimeZone,
-    courses::{CourseFacts, CoursePublished, CourseState, SectionCreated, SectionFacts},
+    Event, Language,
+    courses::{CoursePublished, SectionCreated, SectionFacts},
     identity::Role,
 };
 use futures_util::future::join_all;
@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 use super::{database::Database, time::Time};
 use crate::{
-    App, SeededRandom,
+    App, SeededRandom, bus, facts,
     mailbox::Mailbox,
     peers::Peers,
     simulation::{Dice, Given, Process},
@@ -90,7 +90,7 @@ impl Rush {
             .collect();
         let world = Process::new();
         let (host, ports) = containers[0].clone();
-        let (section, course) = (self.section(), course());
+        let (section, course) = (self.section(), facts::course());
         world.begin(async move {
             tell(&host, &ports, &CoursePublished { course }).await;
             tell(&host, &ports, &SectionCreated { section }).await;
@@ -142,39 +142,8 @@ impl Rush {
     }
 
     fn section(&self) -> SectionFacts {
-        SectionFacts {
-            section_id: "s1".into(),
-            course_id: "c1".into(),
-            course_title: "Rust".into(),
-            title: "Spring".into(),
-            cancelled: false,
-            capacity: Some(self.seats),
-            waitlist_capacity: (!self.waitlist).then_some(0),
-            enrollment_opens_at: None,
-            enrollment_closes_at: None,
-            approval_required: false,
-            offer_hours: None,
-            enrollment_key_seal: None,
-            time_zone: TimeZone::default(),
-            starts_at: None,
-            ends_at: None,
-            meetings: Vec::new(),
-            reminder_minutes_before: Vec::new(),
-            calendar_sequence: 0,
-            revision: 1,
-        }
-    }
-}
-
-fn course() -> CourseFacts {
-    CourseFacts {
-        course_id: "c1".into(),
-        title: "Rust".into(),
-        state: CourseState::Published,
-        instructors: vec!["ines".into()],
-        prerequisites: Vec::new(),
-        items: Vec::new(),
-        revision: 1,
+        let waitlist_capacity = (!self.waitlist).then_some(0);
+        SectionFacts { waitlist_capacity, ..facts::section("s1", Some(self.seats)) }
     }
 }
 
@@ -250,18 +219,7 @@ impl Bus for PubSub {
 
 /// Tells a container of an event of another domain.
 async fn tell<E: Event>(host: &Host, ports: &Ports, event: &E) {
-    let trace = Trace::continued(None, &*ports.random);
-    let event = Arc::new(Envelope {
-        id: ports.random.id(),
-        kind: E::TYPE.to_owned(),
-        source: "courses".to_owned(),
-        subject: event.subject(),
-        emitted_at: ports.clock.now(),
-        traceparent: trace.traceparent(),
-        correlation_id: trace.trace_id,
-        causation_id: trace.span_id,
-        data: serde_json::value::to_raw_value(event).expect("events are JSON"),
-    });
+    let event = Arc::new(bus::envelope(event, ports));
     let subscribers: Vec<_> = host.subscribers(E::TYPE).map(str::to_owned).collect();
     for subscriber in subscribers {
         let taken = host.deliver(&subscriber, event.clone()).await;

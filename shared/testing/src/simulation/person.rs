@@ -5,13 +5,12 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use contracts::{Event, Language, identity::Role};
 use runtime::{
-    Context, Envelope, Incoming, Origin, Ports, Reply, System, token::ACCESS_TOKEN_SECONDS,
-    token::Claims,
+    Context, Incoming, Origin, Ports, Reply, System, token::ACCESS_TOKEN_SECONDS, token::Claims,
 };
 use serde_json::Value;
 
 use super::gate::{Answer, Ask, Gate};
-use crate::App;
+use crate::{App, bus};
 
 /// Somebody outside.
 #[derive(Clone)]
@@ -108,19 +107,7 @@ impl Person {
 
     /// Has an event told, as an outbox would: until the bus has it.
     pub async fn tell<E: Event>(&self, event: &E) {
-        let (source, _) = E::TYPE.split_once('.').expect("an event is domain.fact.vN");
-        let trace = runtime::Trace::continued(None, &*self.ports.random);
-        let event = Envelope {
-            id: self.ports.random.id(),
-            kind: E::TYPE.to_owned(),
-            source: source.to_owned(),
-            subject: event.subject(),
-            emitted_at: self.ports.clock.now(),
-            traceparent: trace.traceparent(),
-            correlation_id: trace.trace_id,
-            causation_id: trace.span_id,
-            data: serde_json::value::to_raw_value(event).expect("events are JSON"),
-        };
+        let event = bus::envelope(event, &self.ports);
         while self.ports.bus.publish(std::slice::from_ref(&event)).await.is_err() {}
     }
 

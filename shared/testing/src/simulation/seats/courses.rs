@@ -5,7 +5,6 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use contracts::{
-    TimeZone,
     courses::{
         CourseFacts, CourseState, CourseUpdated, SectionAndCourse, SectionCancelled, SectionFacts,
         SectionUpdated,
@@ -25,15 +24,7 @@ pub(super) struct Catalog {
 impl Catalog {
     /// A published course that `ines` teaches, with these sections.
     pub(super) fn of(sections: Vec<SectionFacts>) -> Self {
-        let course = CourseFacts {
-            course_id: "c1".into(),
-            title: "Rust".into(),
-            state: CourseState::Published,
-            instructors: vec!["ines".into()],
-            prerequisites: Vec::new(),
-            items: Vec::new(),
-            revision: 1,
-        };
+        let course = crate::facts::course();
         let own = |facts: SectionFacts| (facts.section_id.to_string(), vec![facts]);
         Self { sections: sections.into_iter().map(own).collect(), course }
     }
@@ -70,31 +61,6 @@ impl Catalog {
         next.revision += 1;
         revisions.push(next.clone());
         Some(next)
-    }
-}
-
-/// The facts of a section that allows everything, with so many seats.
-pub(super) fn section(id: &str, capacity: Option<u32>) -> SectionFacts {
-    SectionFacts {
-        section_id: id.into(),
-        course_id: "c1".into(),
-        course_title: "Rust".into(),
-        title: "Spring".into(),
-        cancelled: false,
-        capacity,
-        waitlist_capacity: None,
-        enrollment_opens_at: None,
-        enrollment_closes_at: None,
-        approval_required: false,
-        offer_hours: None,
-        enrollment_key_seal: None,
-        time_zone: TimeZone::default(),
-        starts_at: None,
-        ends_at: None,
-        meetings: Vec::new(),
-        reminder_minutes_before: Vec::new(),
-        calendar_sequence: 0,
-        revision: 1,
     }
 }
 

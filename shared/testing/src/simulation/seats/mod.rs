@@ -26,6 +26,7 @@ pub use self::{
     small::{Act, Prepared, Small},
 };
 use super::{Asked, Dice, Heard, Person, Service, World};
+use crate::facts;
 
 /// Which domains play: the real ones, or wrong ones that must be found out.
 #[derive(Clone)]
@@ -152,7 +153,7 @@ pub fn crowd(cast: &Cast, seed: u64) -> World {
     let busy = Busy::of(&mut dice);
     let sections = (1..=busy.sections).map(|number| {
         let capacity = *dice.one_of(busy.capacities);
-        let mut facts = courses::section(&format!("s{number}"), capacity);
+        let mut facts = facts::section(&format!("s{number}"), capacity);
         facts.waitlist_capacity = *dice.one_of(&[None, None, None, Some(1), Some(2), Some(0)]);
         facts.approval_required = dice.chance(busy.approval);
         facts.offer_hours = dice.chance(busy.offers).then_some(1);

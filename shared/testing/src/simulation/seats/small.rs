@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     Cast, Catalog, Ledger, Manner, Service,
-    courses::{self, cancel, change_capacity},
+    courses::{cancel, change_capacity},
     people::{accept_offer, cancel_enrollment, enroll, review, transfer},
     play_the_others,
 };
@@ -90,7 +90,7 @@ impl Small {
 
     /// Lets those join who have joined before.
     pub fn prepare(self, cast: &Cast) -> Prepared {
-        let mut facts = courses::section("s1", Some(self.capacity));
+        let mut facts = crate::facts::section("s1", Some(self.capacity));
         facts.waitlist_capacity = self.waitlist_capacity;
         facts.approval_required = self.approval_required;
         facts.offer_hours = self.offer_hours;
