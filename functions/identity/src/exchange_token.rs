@@ -22,7 +22,9 @@ use crate::{
 /// that was ended goes on.
 const LASTS_SECONDS: i64 = 10 * 60;
 
-pub async fn run(cx: Context<System>, request: ExchangeToken) -> Result<ExchangedToken> {
+pub async fn run(mut cx: Context<System>, request: ExchangeToken) -> Result<ExchangedToken> {
+    // Theirs who bear the token, and not the calling domain's.
+    cx.language = request.language;
     let issuer = cx.settings().second_issuer.as_ref().ok_or(TOKEN_NOT_TAKEN)?;
     let shown = Shown::by(issuer, &request.token, cx.now).await?.ok_or(TOKEN_NOT_TAKEN)?;
     let key = IdentityLink::key_of(&shown.vouched.issuer, &shown.vouched.subject);
@@ -68,7 +70,10 @@ mod tests {
     };
 
     use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-    use contracts::identity::{ContactChanged, IdentityLinked};
+    use contracts::{
+        Language,
+        identity::{ContactChanged, IdentityLinked},
+    };
     use runtime::{RsaKey, SecondIssuer, problems::UNAUTHENTICATED, token::Claims};
     use testing::{Answer, App, Value, json};
 
@@ -231,6 +236,15 @@ mod tests {
         let session = &sessions["items"][0];
         assert_eq!((&session["current"], &session["device"]), (&json!(true), &json!("School")));
         app.bearer(&token).get("/v1/users").await.is(runtime::problems::FORBIDDEN);
+    }
+
+    #[tokio::test]
+    async fn who_is_new_is_written_to_in_the_language_that_they_ask_in() {
+        let issuer = Issuer::new();
+        let app = issuer.app();
+        let token = issuer.token(&issuer.claims(&app, "u1", ADA));
+        app.bearer(&token).in_language("es").get("/v1/users/me").await.ok();
+        assert_eq!(app.emitted::<ContactChanged>().await[0].contact.locale, Language::Es);
     }
 
     #[tokio::test]

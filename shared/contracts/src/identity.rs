@@ -96,6 +96,9 @@ pub const SIGN_IN_HERE: Problem = Problem::new(
 pub struct ExchangeToken {
     /// The token, as somebody has shown it.
     pub token: Line<1, 8192>,
+    /// In which language they are answered, and written to if they are new here.
+    #[serde(default)]
+    pub language: Language,
 }
 
 /// An access token in place of another's token.

@@ -54,13 +54,14 @@ impl Exchange {
     pub async fn claims(
         &self,
         token: &str,
+        language: Language,
         ports: &Ports,
         trace: &Trace,
     ) -> Result<Arc<Claims>, Refusal> {
         let hash = digest::digest(&digest::SHA256, token.as_bytes());
         let hash: [u8; 32] = hash.as_ref().try_into().expect("SHA-256 has 32 bytes");
         let outcome = self.outcome(hash, ports.clock.now());
-        let claims = outcome.get_or_init(|| self.ask(token, ports, trace)).await.clone();
+        let claims = outcome.get_or_init(|| self.ask(token, language, ports, trace)).await.clone();
         if claims.is_err() {
             self.forget(&hash, &outcome);
         }
@@ -99,9 +100,15 @@ impl Exchange {
         }
     }
 
-    async fn ask(&self, token: &str, ports: &Ports, trace: &Trace) -> Result<Arc<Claims>, Refusal> {
+    async fn ask(
+        &self,
+        token: &str,
+        language: Language,
+        ports: &Ports,
+        trace: &Trace,
+    ) -> Result<Arc<Claims>, Refusal> {
         let Ok(token) = Line::new(token) else { return Err(Refusal::of(UNAUTHENTICATED)) };
-        let request = ExchangeToken { token };
+        let request = ExchangeToken { token, language };
         let asked = if self.host.exchanges() {
             let here = Here { host: self.host.clone(), random: ports.random.clone() };
             client::call(&here, &request, trace).await

@@ -214,7 +214,7 @@ impl Serving {
             allowed(limits.address(address(parts), rate), allowance)?;
         }
         let Some(token) = bearer(&parts.headers)? else { return Ok(Origin::Nobody) };
-        let claims = self.claims(token, trace).await?;
+        let claims = self.claims(token, language(&parts.headers), trace).await?;
         if let Some(limits) = limits {
             allowed(limits.user(&claims.sub), allowance)?;
         }
@@ -222,10 +222,15 @@ impl Serving {
     }
 
     /// What a token says of who bears it.
-    async fn claims(&self, token: &str, trace: &Trace) -> Result<Arc<Claims>, Refusal> {
+    async fn claims(
+        &self,
+        token: &str,
+        language: Language,
+        trace: &Trace,
+    ) -> Result<Arc<Claims>, Refusal> {
         let Ports { verifier, clock, .. } = &*self.front.ports;
         if let Some(exchange) = self.exchange.as_ref().filter(|it| it.is_for(token)) {
-            return exchange.claims(token, &self.front.ports, trace).await;
+            return exchange.claims(token, language, &self.front.ports, trace).await;
         }
         let claims = verifier.check(token, clock.now()).await.map_err(|it| unsure(&it))?;
         claims.ok_or_else(|| Refusal::of(UNAUTHENTICATED))
