@@ -119,7 +119,7 @@ impl Hall {
         }
     }
 
-    /// Whether all its blocks go into one document when it's saved: that's a write for each.
+    /// Whether saving it writes every block, because they become one document.
     pub fn gathers(&self) -> bool {
         self.is_whole && !self.blocks.is_empty()
     }
@@ -207,7 +207,7 @@ mod tests {
     use super::*;
     use crate::{
         course::Course,
-        tests::{app, course, enroll, enrolled, section, state},
+        tests::{app, course, enroll, enrolled, section, state, with_peers},
     };
 
     /// A section of four seats in two blocks, which nobody has joined.
@@ -367,6 +367,18 @@ mod tests {
         app.deliver(&SectionUpdated { section: limited }).await;
         assert_eq!((seats(&app).await.taken, taken(&app).await), (3, vec![]));
         assert_eq!(enroll(&app, "eve").await.body["state"], "waitlisted");
+    }
+
+    #[tokio::test]
+    async fn a_section_without_a_limit_is_spread_by_those_who_come() {
+        let app = App::with_seats_in_blocks(crate::domain, 2);
+        let app = with_peers(app, section(None), course());
+        enroll(&app, "ada").await.ok();
+        assert_eq!(taken(&app).await, Vec::<u32>::new());
+        enroll(&app, "bob").await.ok();
+        assert_eq!((taken(&app).await, seats(&app).await.taken), (vec![1, 1], 0));
+        enroll(&app, "cid").await.ok();
+        assert_eq!((taken(&app).await, told(&app).await), (vec![2, 1], 3));
     }
 
     #[tokio::test]

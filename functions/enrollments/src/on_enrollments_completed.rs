@@ -28,6 +28,7 @@ pub async fn run(cx: Context<System>, event: Completed) -> Result<()> {
         certificate_id: certificate.id.clone(),
         issued_at: certificate.issued_at,
     };
+    // The enrollment too: nothing is issued beside its erasure.
     cx.commit(Changes::new().create(&certificate).save(&enrollment).emit(&told)).await
 }
 

@@ -1,8 +1,9 @@
-//! A rush for seats where the platform runs in the cloud, by the model of its
-//! database.
+//! Tests: a rush for seats where the platform runs in the cloud, by the model of
+//! its database.
 
 use std::time::Duration;
 
+use runtime::Settings;
 use testing::physics::{Came, Rush};
 
 /// Two thousand people for five hundred seats, by as many containers as they need
@@ -12,7 +13,7 @@ const RUSH: Rush = Rush {
     seats: 500,
     waitlist: false,
     containers: 25,
-    seats_in_block: 50,
+    seats_in_block: Settings::SEATS_IN_BLOCK,
     age: Duration::from_hours(1),
 };
 

@@ -15,15 +15,19 @@ pub fn section(capacity: Option<u32>) -> SectionFacts {
 
 /// The domain, with a section that courses knows.
 pub fn app(section: SectionFacts, course: CourseFacts) -> App {
-    App::of(crate::domain)
-        .answering::<GetSectionFacts>(move |_| {
-            Ok(SectionAndCourse { section: section.clone(), course: course.clone() })
-        })
-        .answering::<GetContact>(|request| Ok(contact(request.user_id)))
-        .answering::<SignStatement>(|request| {
-            let statement = serde_json::Value::Object(request.statement);
-            Ok(SignedStatement { jws: format!("signed:{statement}") })
-        })
+    with_peers(App::of(crate::domain), section, course)
+}
+
+/// The domain with its peers: courses, which knows a section, and identity.
+pub fn with_peers(app: App, section: SectionFacts, course: CourseFacts) -> App {
+    app.answering::<GetSectionFacts>(move |_| {
+        Ok(SectionAndCourse { section: section.clone(), course: course.clone() })
+    })
+    .answering::<GetContact>(|request| Ok(contact(request.user_id)))
+    .answering::<SignStatement>(|request| {
+        let statement = serde_json::Value::Object(request.statement);
+        Ok(SignedStatement { jws: format!("signed:{statement}") })
+    })
 }
 
 /// How to write to somebody.

@@ -21,7 +21,7 @@ pub use environment::{Environment, Faults, PlatformSecret};
 pub use events::{DeadLetter, DeadLetters, parked_event};
 pub use events::{Names, PubSubBus, lay_out};
 pub use http::Http;
-pub use identity::{Callers, CloudKeyring, GoogleTokens, KeySet, Metadata, SigningKey};
+pub use identity::{Callers, CloudKeyring, GoogleTokens, Metadata, RemoteKeys, SigningKey};
 pub use peers::Peers;
 pub use platform::Platform;
 pub use run::run;

@@ -25,7 +25,7 @@ use runtime::{
 };
 
 use crate::{
-    CloudKeyring, Environment, GoogleTokens, Http, KeySet, Metadata, Names, PubSubBus,
+    CloudKeyring, Environment, GoogleTokens, Http, Metadata, Names, PubSubBus, RemoteKeys,
     ServiceClient,
     events::{self, Receiver},
     firestore::{self, Firestore},
@@ -75,7 +75,7 @@ impl Platform {
             (Arc::new(SystemClock), Arc::new(SystemRandom));
         let mut instance = [0; 4];
         random.fill(&mut instance);
-        let keys_at = |url: &str| KeySet::at(url.to_owned(), http.clone(), clock.clone());
+        let keys_at = |url: &str| RemoteKeys::at(url.to_owned(), http.clone(), clock.clone());
         let keyring = match environment.signing_key.clone() {
             Some(key) => {
                 CloudKeyring::signing(key, &environment.kms_url, http.clone(), metadata.clone())
@@ -335,6 +335,33 @@ impl Mail for NoMail {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Whom a request with these headers is taken to come from, behind so many proxies.
+    fn client(headers: &[&str], proxies: usize) -> Option<String> {
+        let mut request = Request::new(axum::body::Body::empty());
+        for header in headers {
+            let value = HeaderValue::from_str(header).unwrap();
+            request.headers_mut().append("x-forwarded-for", value);
+        }
+        let request = with_client(request, proxies);
+        let info = request.extensions().get::<ConnectInfo<SocketAddr>>()?;
+        Some(info.0.ip().to_string())
+    }
+
+    #[test]
+    fn a_client_is_who_the_proxies_have_heard_and_not_who_it_says_it_is() {
+        let is = |headers: &[&str], proxies, address: &str| {
+            assert_eq!(client(headers, proxies).as_deref(), Some(address), "{headers:?}");
+        };
+        is(&["192.0.2.1"], 0, "192.0.2.1");
+        is(&["192.0.2.1, 198.51.100.7"], 1, "192.0.2.1");
+        is(&["10.9.9.9, 192.0.2.1, 198.51.100.7"], 1, "192.0.2.1");
+        is(&["10.9.9.9", "192.0.2.1, 198.51.100.7"], 1, "192.0.2.1");
+        // Fewer hops than there should be: the first that somebody wrote.
+        is(&["192.0.2.1"], 1, "192.0.2.1");
+        assert_eq!(client(&["nobody"], 0), None);
+        assert_eq!(client(&[], 1), None);
+    }
 
     #[test]
     fn googles_trace_is_a_traceparent() {

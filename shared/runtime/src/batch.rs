@@ -4,7 +4,7 @@
 //! want a seat at once, ninety-nine would lose the race, read again and lose
 //! again. So requests of one *lane* (a section, say) wait for each other: while
 //! one batch is being committed the next gathers, and is then decided in the
-//! order of arrival, in one commit. Nobody waits for anybody when there's no
+//! order of arrival, in one commit or as few as will do. Nobody waits for anybody when there's no
 //! crowd. It holds in one process; between processes the store's preconditions
 //! still decide.
 
@@ -308,7 +308,7 @@ where
         let calls = batch.iter().map(|waiting| waiting.call.clone()).collect();
         let outcome = (self.lanes.decide)(context, calls).await?;
         let some = 1..=batch.len();
-        assert!(some.contains(&outcome.verdicts.len()), "{}: a verdict for each", E::OPERATION);
+        assert!(some.contains(&outcome.verdicts.len()), "{}: one verdict at least", E::OPERATION);
 
         let (mut writes, mut events, mut replies) = (Vec::new(), Vec::new(), Vec::new());
         let mut add = |changes: Changes, trace: &Trace| {

@@ -10,8 +10,9 @@ use serde::Deserialize;
 
 use crate::token::PublicKey;
 
-/// How long keys are good without asking again, in seconds: a new key is told
-/// at least twice as long before it signs.
+/// How long keys are good without asking again, in seconds. A new key of the platform's
+/// own is told at least twice as long before it signs; one of others is looked for
+/// when its id isn't known.
 const FRESH: i64 = 300;
 
 /// How long old keys still serve while they can't be read again, in seconds.

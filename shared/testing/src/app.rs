@@ -89,6 +89,11 @@ impl App {
         Self::set_up(domain, |settings| settings.second_issuer = Some(second_issuer))
     }
 
+    /// The same, where a large section's seats go into blocks of so many.
+    pub fn with_seats_in_blocks(domain: fn() -> Domain, each: u32) -> Self {
+        Self::set_up(domain, |settings| settings.seats_in_block = each)
+    }
+
     fn set_up(domain: fn() -> Domain, set: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings {
             public_url: Self::PUBLIC_URL.to_owned(),

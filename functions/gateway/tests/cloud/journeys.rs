@@ -1,6 +1,6 @@
 //! The house's journeys, word for word the same as on the server of one process.
 
-use crate::{cloud::Cloud, main_job::main_job, seats::race, second_issuer, support::Issuer};
+use crate::{cloud::Cloud, foreign_tokens, main_job::main_job, seats::race, support::Issuer};
 
 #[test]
 fn the_main_job_is_done_by_a_process_for_each_function() {
@@ -30,7 +30,7 @@ fn tokens_of_a_second_issuer_are_taken_by_a_process_for_each_function() {
     let words = issuer.words();
     let words: Vec<_> = words.iter().map(String::as_str).collect();
     let Some(cloud) = Cloud::start(&words) else { return };
-    second_issuer::journey(&cloud, &issuer);
+    foreign_tokens::journey(&cloud, &issuer);
     // What tells of the platform itself takes them too.
     let root = issuer.token(crate::support::ADMIN_EMAIL, &serde_json::json!({}));
     cloud.get("/v1/services", &root).ok();

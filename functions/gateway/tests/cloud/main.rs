@@ -11,14 +11,14 @@ mod journeys;
 mod kills;
 mod operator;
 
+#[path = "../house/foreign_tokens.rs"]
+mod foreign_tokens;
 #[path = "../house/main_job.rs"]
 mod main_job;
 #[path = "../house/school.rs"]
 mod school;
 #[path = "../house/seats.rs"]
 mod seats;
-#[path = "../house/second_issuer.rs"]
-mod second_issuer;
 #[path = "../house/support/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "the house's tests use more of it")]
 mod support;

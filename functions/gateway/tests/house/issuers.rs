@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::{
-    second_issuer::journey,
+    foreign_tokens::journey,
     support::{Issuer, Options, Server},
 };
 

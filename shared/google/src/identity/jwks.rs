@@ -15,7 +15,7 @@ const WITHIN: Duration = Duration::from_secs(3);
 const MOST: usize = 256 * 1024;
 
 /// The public keys at an address.
-pub struct KeySet {
+pub struct RemoteKeys {
     keys: runtime::KeySet<Address>,
     clock: Arc<dyn Clock>,
 }
@@ -25,7 +25,7 @@ struct Address {
     http: Arc<Http>,
 }
 
-impl KeySet {
+impl RemoteKeys {
     /// The keys at an address, which is asked when one is needed.
     pub fn at(url: String, http: Arc<Http>, clock: Arc<dyn Clock>) -> Self {
         Self { keys: runtime::KeySet::of(Address { url, http }), clock }

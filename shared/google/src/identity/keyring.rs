@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::OnceCell;
 
-use super::{KeySet, Metadata};
+use super::{Metadata, RemoteKeys};
 use crate::Http;
 
 /// What signs access tokens, as the environment says.
@@ -63,7 +63,7 @@ pub struct CloudKeyring(Kind);
 enum Kind {
     Kms(Kms),
     Own { key: SigningKey, read: OnceCell<RsaKey> },
-    Remote(KeySet),
+    Remote(RemoteKeys),
 }
 
 struct Kms {
@@ -103,7 +103,7 @@ impl CloudKeyring {
     }
 
     /// Only checks.
-    pub const fn checking(keys: KeySet) -> Self {
+    pub const fn checking(keys: RemoteKeys) -> Self {
         Self(Kind::Remote(keys))
     }
 }

@@ -8,7 +8,7 @@ mod metadata;
 mod tokens;
 
 pub use self::{
-    jwks::KeySet,
+    jwks::RemoteKeys,
     keyring::{CloudKeyring, SigningKey},
     metadata::Metadata,
     tokens::{Callers, GoogleTokens},

@@ -10,7 +10,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use runtime::{Clock, Gate, token::PublicKey};
 use serde::Deserialize;
 
-use super::KeySet;
+use super::RemoteKeys;
 
 /// Who issues Google's ID tokens.
 const ISSUERS: [&str; 2] = ["https://accounts.google.com", "accounts.google.com"];
@@ -26,7 +26,7 @@ const GRACE: i64 = 60;
 
 /// Checks Google's ID tokens.
 pub struct GoogleTokens {
-    keys: KeySet,
+    keys: RemoteKeys,
     clock: Arc<dyn Clock>,
     audiences: Vec<String>,
     /// Whether Cloud Run has checked the signature before us.
@@ -49,7 +49,7 @@ impl GoogleTokens {
     /// Checks tokens for these audiences with these keys. `behind_iam` says that
     /// nobody gets here whose token Cloud Run hasn't checked.
     pub fn new(
-        keys: KeySet,
+        keys: RemoteKeys,
         clock: Arc<dyn Clock>,
         audiences: Vec<String>,
         behind_iam: bool,

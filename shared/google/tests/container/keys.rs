@@ -4,7 +4,7 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use contracts::UserId;
-use google::{Callers, CloudKeyring, GoogleTokens, Http, KeySet, Metadata, SigningKey};
+use google::{Callers, CloudKeyring, GoogleTokens, Http, Metadata, RemoteKeys, SigningKey};
 use http::{HeaderMap, HeaderValue};
 use runtime::{
     Clock, Gate, Keyring, RsaKey, SystemClock,
@@ -30,7 +30,7 @@ fn metadata(google: &Google, clock: Arc<dyn Clock>) -> Arc<Metadata> {
 }
 
 fn tokens(google: &Google, clock: Arc<dyn Clock>, behind_iam: bool) -> GoogleTokens {
-    let keys = KeySet::at(google.certs_url(), Arc::default(), clock.clone());
+    let keys = RemoteKeys::at(google.certs_url(), Arc::default(), clock.clone());
     GoogleTokens::new(keys, clock, vec![HERE.to_owned()], behind_iam)
 }
 
@@ -164,7 +164,7 @@ async fn only_the_accounts_that_may_pass_do() {
 #[tokio::test]
 async fn public_keys_are_read_again_before_they_are_old_and_serve_while_they_cannot_be() {
     let (google, clock) = (Google::start().await, clock());
-    let keys = KeySet::at(google.certs_url(), Arc::default(), clock.clone());
+    let keys = RemoteKeys::at(google.certs_url(), Arc::default(), clock.clone());
     let read = || google.certs.load(Ordering::SeqCst);
     let first = keys.keys().await.unwrap();
     assert_eq!((first.len(), read()), (1, 1));
@@ -191,7 +191,7 @@ async fn while_no_key_can_be_had_nobody_is_called_a_liar() {
     let token = google.token(HERE, json!({}));
     let tokens = tokens(&google, clock.clone(), false);
     assert!(tokens.check(&token).await.is_err());
-    let keys = KeySet::at(google.certs_url(), Arc::default(), clock.clone());
+    let keys = RemoteKeys::at(google.certs_url(), Arc::default(), clock.clone());
     let verifier = Verifier::new(Arc::new(CloudKeyring::checking(keys)), PUBLIC_URL);
     assert!(verifier.check(&token, clock.now()).await.is_err());
     // What is no token at all can be told without keys.
@@ -206,7 +206,7 @@ async fn while_no_key_can_be_had_nobody_is_called_a_liar() {
 #[tokio::test]
 async fn a_new_key_is_found_at_once_and_made_up_ones_cost_little() {
     let (google, clock) = (Google::start().await, clock());
-    let keys = KeySet::at(google.certs_url(), Arc::default(), clock.clone());
+    let keys = RemoteKeys::at(google.certs_url(), Arc::default(), clock.clone());
     keys.keys().await.unwrap();
     google.rotate();
     clock.advance(11);
@@ -258,7 +258,7 @@ async fn a_key_in_a_file_signs_and_others_check_with_what_is_told_of_it() {
     std::fs::remove_file(&path).unwrap();
     assert_eq!(keyring.public_keys().await.unwrap(), [key.public().clone()]);
     // Google's own keys don't check it: what isn't known isn't good.
-    let foreign = KeySet::at(google.certs_url(), Arc::default(), Arc::new(SystemClock));
+    let foreign = RemoteKeys::at(google.certs_url(), Arc::default(), Arc::new(SystemClock));
     let foreign = Verifier::new(Arc::new(CloudKeyring::checking(foreign)), PUBLIC_URL);
     assert!(foreign.check(&token, SystemClock.now()).await.unwrap().is_none());
 }

@@ -1,17 +1,15 @@
-//! The same rush where the platform runs in the cloud, by the model of its
-//! database: in seconds of the model's time, which no machine makes longer.
+//! The bench's rush for seats where the platform runs in the cloud, by the model of
+//! its database: in seconds of the model's time, which no machine makes longer.
 
 use std::time::Duration;
 
+use runtime::Settings;
 use testing::physics::{Came, Rush};
 
 use super::{Options, report::Table};
 
 /// How many people a container serves at once.
 const CONCURRENCY: usize = 80;
-
-/// How many seats a block has, unless somebody has said otherwise.
-const BLOCK: u32 = 50;
 
 /// Lets the rush happen in several ways, and tells how each came out.
 pub fn table(options: &Options) -> Table {
@@ -20,7 +18,7 @@ pub fn table(options: &Options) -> Table {
         seats: u32::try_from(options.seats).unwrap_or(u32::MAX),
         waitlist: false,
         containers: options.people.div_ceil(CONCURRENCY),
-        seats_in_block: BLOCK,
+        seats_in_block: Settings::SEATS_IN_BLOCK,
         age: Duration::from_hours(1),
     };
     let alone = Rush { people: 40, seats: 10, containers: 40, seats_in_block: 0, ..rush };

@@ -1,0 +1,99 @@
+//! A batch that is decided in parts: one of it at a time, in the order of arrival.
+
+use contracts::{Event, Idempotency};
+use futures_util::future::join_all;
+use runtime::{Batched, Call, Domain, Outcome, prelude::*};
+use testing::{Answer, App, json};
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+struct Count {
+    id: String,
+    taken: u32,
+}
+
+impl Document for Count {
+    const COLLECTION: &'static str = "counts";
+    fn key(&self) -> String {
+        self.id.clone()
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+struct Taken {
+    name: String,
+    number: u32,
+}
+
+impl Event for Taken {
+    const TYPE: &'static str = "things.taken.v1";
+    fn subject(&self) -> String {
+        self.name.clone()
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Take {
+    name: Line<1, 20>,
+}
+
+impl Endpoint for Take {
+    const OPERATION: &'static str = "things.take";
+    const ROUTE: Route = Route::create("/v1/things");
+    const IDEMPOTENCY: Idempotency = Idempotency::Required;
+    type Response = Taken;
+}
+
+impl Batched for Take {
+    fn lane(&self) -> String {
+        "all".to_owned()
+    }
+}
+
+/// Decides the first of a batch alone; one can't be decided at all.
+async fn take(cx: Context<System>, calls: Vec<Call<User, Take>>) -> Result<Outcome<Taken>> {
+    let name = calls[0].request.name.to_string();
+    if name == "impossible" {
+        return Err(anyhow::anyhow!("it can't be decided").into());
+    }
+    let none = || Stored::new(Count { id: "all".to_owned(), taken: 0 });
+    let mut count = cx.get::<Count>("all").await?.unwrap_or_else(none);
+    count.taken += 1;
+    let taken = Taken { name, number: count.taken };
+    let told = Changes::new().emit(&taken);
+    Ok(Outcome { shared: Changes::new().save(&count), verdicts: vec![Ok((taken, told))] })
+}
+
+fn domain() -> Domain {
+    Domain::new("things").collection::<Count>().event::<Taken>().batch(take)
+}
+
+async fn all(app: &App, names: &[&str]) -> Vec<Answer> {
+    let ada = app.user("ada");
+    join_all(names.iter().map(|name| ada.post("/v1/things", json!({ "name": name })))).await
+}
+
+async fn told(app: &App) -> Vec<(String, u32)> {
+    app.emitted::<Taken>().await.into_iter().map(|it| (it.name, it.number)).collect()
+}
+
+#[tokio::test]
+async fn everybody_is_answered_in_the_order_of_arrival_and_told_of_once() {
+    let app = App::of(domain);
+    let names = ["a", "b", "c", "d", "e"];
+    let answers = all(&app, &names).await;
+    let numbers: Vec<_> = answers.iter().map(|it| it.ok()["number"].clone()).collect();
+    assert_eq!(numbers, [1, 2, 3, 4, 5]);
+    let expected: Vec<_> = names.iter().map(ToString::to_string).zip(1..).collect();
+    assert_eq!(told(&app).await, expected);
+}
+
+#[tokio::test]
+async fn what_was_decided_before_a_fault_is_answered_and_told() {
+    let app = App::of(domain);
+    let answers = all(&app, &["a", "b", "impossible"]).await;
+    assert_eq!(answers.iter().map(|it| it.status).collect::<Vec<_>>(), [201, 201, 500]);
+    assert_eq!(told(&app).await, [("a".to_owned(), 1), ("b".to_owned(), 2)]);
+    // The lane is open again.
+    assert_eq!(all(&app, &["c"]).await[0].ok()["number"], 3);
+}
