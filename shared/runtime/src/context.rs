@@ -285,8 +285,9 @@ impl Run {
         now: Timestamp,
     ) -> Vec<Envelope> {
         let cause = self.cause.as_ref();
-        let causation_id = cause.map_or(&self.trace.span_id, |cause| &cause.event_id);
-        let correlation_id = cause.map_or(&self.trace.trace_id, |cause| &cause.correlation_id);
+        let causation_id: &str = cause.map_or(&self.trace.span_id, |cause| &cause.event_id);
+        let correlation_id: &str =
+            cause.map_or(&self.trace.trace_id, |cause| &cause.correlation_id);
         let envelope = |announcement: crate::outbox::Announcement| Envelope {
             id: self.ports.random.id(),
             kind: announcement.kind.to_owned(),

@@ -93,6 +93,8 @@ struct Particulars {
     detail: Option<Said>,
     /// Each thing that is wrong.
     faults: Vec<Fault>,
+    /// Whether it's the one thing that is wrong, and told as such.
+    is_listed: bool,
     /// In how many seconds it may work.
     retry_after: Option<u32>,
     /// The problems that hold beside the first.
@@ -146,12 +148,18 @@ impl Refusal {
 
     /// One refusal for all of these, which all hold; nothing if none does.
     pub fn all(refusals: Vec<Self>) -> Option<Self> {
-        let faults = refusals.iter().map(Self::as_fault).collect();
-        let others = refusals.iter().skip(1).map(|it| it.problem).collect();
-        let mut first = refusals.into_iter().next()?;
-        first.more.faults = faults;
-        first.more.others = others;
-        Some(first)
+        if let [_, others @ ..] = &*refusals
+            && !others.is_empty()
+        {
+            let faults = refusals.iter().map(Self::as_fault).collect();
+            let others = others.iter().map(|it| it.problem).collect();
+            let mut first = refusals.into_iter().next()?;
+            (first.more.faults, first.more.others) = (faults, others);
+            return Some(first);
+        }
+        let mut only = refusals.into_iter().next()?;
+        only.more.is_listed = true;
+        Some(only)
     }
 
     /// In how many seconds it may work, if that's known.
@@ -190,23 +198,31 @@ impl Refusal {
 
     /// The refusal as it goes over the wire.
     pub(crate) fn into_details(self, language: Language, trace_id: &str) -> ProblemDetails {
-        let mut faults = self.more.faults.clone();
-        if faults.is_empty() && !self.more.values.is_empty() {
-            faults.push(self.as_fault());
-        }
+        let Self { problem, more } = self;
+        let Particulars { detail, faults, is_listed, values, .. } = *more;
+        let (title, detail) = (problem.title(language), detail.map(|it| it.into_text(language)));
         let error = |fault: Fault| FieldError {
             field: fault.field,
             reason: fault.reason,
             detail: fault.detail.into_text(language),
             values: fault.values,
         };
+        let mut errors: Vec<_> = faults.into_iter().map(error).collect();
+        if errors.is_empty() && (is_listed || !values.is_empty()) {
+            errors.push(FieldError {
+                field: None,
+                reason: problem.reason.to_owned(),
+                detail: detail.as_deref().unwrap_or(title).to_owned(),
+                values,
+            });
+        }
         ProblemDetails {
-            kind: format!("/problems/{}", self.problem.reason),
-            title: self.problem.title(language).to_owned(),
-            status: self.problem.code.status(),
-            detail: self.more.detail.map(|detail| detail.into_text(language)),
-            reason: self.problem.reason.to_owned(),
-            errors: faults.into_iter().map(error).collect(),
+            kind: format!("/problems/{}", problem.reason),
+            title: title.to_owned(),
+            status: problem.code.status(),
+            detail,
+            reason: problem.reason.to_owned(),
+            errors,
             trace_id: Some(trace_id.to_owned()),
         }
     }

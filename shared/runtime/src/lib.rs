@@ -69,7 +69,7 @@ pub use store::{
     Key, Kind, Query, Record, Rows, Store, Stored, Unreachable, Version, Write, is_plain, time,
 };
 pub use token::Keyring;
-pub use trace::Trace;
+pub use trace::{Digits, Trace};
 
 /// Runs something beside what runs now: the one door to background work.
 #[expect(clippy::disallowed_methods, reason = "this is the door")]

@@ -413,8 +413,8 @@ mod tests {
 
     fn trace() -> Trace {
         Trace {
-            trace_id: "4bf92f3577b34da6a3ce929d0e0e4736".to_owned(),
-            span_id: "00f067aa0ba902b7".to_owned(),
+            trace_id: crate::Digits::read("4bf92f3577b34da6a3ce929d0e0e4736").unwrap(),
+            span_id: crate::Digits::read("00f067aa0ba902b7").unwrap(),
             parent_id: None,
             sampled: true,
         }

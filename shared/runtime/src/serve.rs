@@ -499,7 +499,7 @@ fn log(method: &Method, path: &str, response: &Response, trace: &Trace, took: Du
         http_request.status = status,
         http_request.latency = format_args!("{:.6}s", took.as_secs_f64()),
         problem,
-        trace_id = trace.trace_id,
+        trace_id = &*trace.trace_id,
         "request"
     );
 }

@@ -1,6 +1,8 @@
 //! The trace that a request belongs to (W3C Trace Context), carried through
 //! calls and events.
 
+use std::{fmt, ops::Deref};
+
 use crate::Random;
 
 tokio::task_local! {
@@ -8,15 +10,20 @@ tokio::task_local! {
     static CURRENT: Trace;
 }
 
+/// So many hexadecimal digits. They are kept in place: every request has some, and
+/// hands them on many times.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Digits<const N: usize>([u8; N]);
+
 /// Where a request is in its trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trace {
-    /// The trace: 32 hexadecimal digits.
-    pub trace_id: String,
-    /// This step of it: 16 hexadecimal digits.
-    pub span_id: String,
+    /// The trace.
+    pub trace_id: Digits<32>,
+    /// This step of it.
+    pub span_id: Digits<16>,
     /// The step that has caused it, if somebody told.
-    pub parent_id: Option<String>,
+    pub parent_id: Option<Digits<16>>,
     /// Whether somebody asked to keep it.
     pub sampled: bool,
 }
@@ -26,9 +33,9 @@ impl Trace {
     pub fn continued(traceparent: Option<&str>, random: &dyn Random) -> Self {
         let (trace_id, parent_id, sampled) = match traceparent.and_then(parse) {
             Some((trace_id, parent_id, sampled)) => (trace_id, Some(parent_id), sampled),
-            None => (hexadecimal(random, 16), None, false),
+            None => (Digits::drawn(random), None, false),
         };
-        Self { trace_id, span_id: hexadecimal(random, 8), parent_id, sampled }
+        Self { trace_id, span_id: Digits::drawn(random), parent_id, sampled }
     }
 
     /// The same for what may run within a step of that trace already: then it
@@ -45,9 +52,9 @@ impl Trace {
     #[must_use]
     pub fn next(&self, random: &dyn Random) -> Self {
         Self {
-            trace_id: self.trace_id.clone(),
-            span_id: hexadecimal(random, 8),
-            parent_id: Some(self.span_id.clone()),
+            trace_id: self.trace_id,
+            span_id: Digits::drawn(random),
+            parent_id: Some(self.span_id),
             sampled: self.sampled,
         }
     }
@@ -75,36 +82,66 @@ impl Trace {
 }
 
 /// The trace and the step of a `traceparent`, and whether it's sampled.
-fn parse(traceparent: &str) -> Option<(String, String, bool)> {
+fn parse(traceparent: &str) -> Option<(Digits<32>, Digits<16>, bool)> {
     let mut parts = traceparent.split('-');
     let (version, trace_id, span_id, flags) =
         (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    let digits = |text: &str, count: usize| {
-        text.len() == count && text.bytes().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'))
-    };
-    let known =
-        digits(version, 2) && version != "ff" && (version != "00" || parts.next().is_none());
-    let some = |text: &str| text.bytes().any(|it| it != b'0');
-    let valid = known
-        && digits(trace_id, 32)
-        && some(trace_id)
-        && digits(span_id, 16)
-        && some(span_id)
-        && digits(flags, 2);
-    let sampled = u8::from_str_radix(flags, 16).ok()? & 1 == 1;
-    valid.then(|| (trace_id.to_owned(), span_id.to_owned(), sampled))
+    let version = Digits::<2>::read(version)?;
+    let is_known = &*version != "ff" && (&*version != "00" || parts.next().is_none());
+    let (trace_id, span_id) = (Digits::read(trace_id)?, Digits::read(span_id)?);
+    let flags = Digits::<2>::read(flags)?;
+    let sampled = u8::from_str_radix(&flags, 16).ok()? & 1 == 1;
+    let is_valid = is_known && trace_id.is_any() && span_id.is_any();
+    is_valid.then_some((trace_id, span_id, sampled))
 }
 
-const DIGITS: &[u8; 16] = b"0123456789abcdef";
+impl<const N: usize> Digits<N> {
+    /// Reads digits, which have to be so many, and small.
+    pub fn read(text: &str) -> Option<Self> {
+        let digits: [u8; N] = text.as_bytes().try_into().ok()?;
+        digits.iter().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f')).then_some(Self(digits))
+    }
 
-fn hexadecimal(random: &dyn Random, count: usize) -> String {
-    let mut bytes = [0; 16];
-    let bytes = &mut bytes[..count];
-    random.fill(bytes);
-    // All zeros is no trace at all.
-    bytes[0] |= 1;
-    let halves = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    halves.map(|half| char::from(DIGITS[usize::from(half)])).collect()
+    /// Digits that nobody has met before.
+    fn drawn(random: &dyn Random) -> Self {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut digits = [0; N];
+        let (bytes, _) = digits.split_at_mut(N / 2);
+        random.fill(bytes);
+        // All zeros is no trace at all.
+        bytes[0] |= 1;
+        for at in (0..N).rev() {
+            let byte = digits[at / 2];
+            let half = if at % 2 == 0 { byte >> 4 } else { byte & 15 };
+            digits[at] = DIGITS[usize::from(half)];
+        }
+        Self(digits)
+    }
+
+    /// Whether they name anything: all zeros don't.
+    fn is_any(&self) -> bool {
+        self.0.iter().any(|it| *it != b'0')
+    }
+}
+
+impl<const N: usize> Deref for Digits<N> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("digits are ASCII")
+    }
+}
+
+impl<const N: usize> fmt::Display for Digits<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
+}
+
+impl<const N: usize> fmt::Debug for Digits<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
 }
 
 #[cfg(test)]
@@ -124,14 +161,14 @@ mod tests {
         let id = "4bf92f3577b34da6a3ce929d0e0e4736";
         let parent = format!("00-{id}-00f067aa0ba902b7-01");
         let trace = Trace::continued(Some(&parent), &Sevens);
-        assert_eq!((trace.trace_id.as_str(), trace.sampled), (id, true));
-        assert_ne!(trace.span_id, "00f067aa0ba902b7");
+        assert_eq!((&*trace.trace_id, trace.sampled), (id, true));
+        assert_ne!(&*trace.span_id, "00f067aa0ba902b7");
         assert_eq!(trace.parent_id.as_deref(), Some("00f067aa0ba902b7"));
         let next = trace.next(&Sevens);
         assert_eq!((&next.trace_id, next.parent_id), (&trace.trace_id, Some(trace.span_id)));
         for broken in ["", "00-x-y-01", &format!("ff-{id}-00f067aa0ba902b7-01"), "00-0-0-0"] {
             let begun = Trace::continued(Some(broken), &Sevens);
-            assert_eq!((begun.trace_id, begun.parent_id), ("07".repeat(16), None));
+            assert_eq!((&*begun.trace_id, begun.parent_id), (&*"07".repeat(16), None));
         }
     }
 

@@ -17,8 +17,8 @@ pub(crate) fn envelope<E: Event>(event: &E, ports: &Ports) -> Envelope {
         subject: event.subject(),
         emitted_at: ports.clock.now(),
         traceparent: trace.traceparent(),
-        correlation_id: trace.trace_id,
-        causation_id: trace.span_id,
+        correlation_id: trace.trace_id.to_string(),
+        causation_id: trace.span_id.to_string(),
         data: serde_json::value::to_raw_value(event).expect("events are JSON"),
     }
 }
