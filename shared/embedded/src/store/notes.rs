@@ -39,7 +39,30 @@ struct Waiting {
     /// What was added together is written together.
     commits: Vec<Commit>,
     /// The texts, by table and id.
-    texts: HashMap<(String, String), String>,
+    texts: HashMap<String, HashMap<String, String>>,
+    /// How many there are.
+    count: usize,
+}
+
+impl Waiting {
+    /// Where a document's text is, if it waits.
+    fn find(&self, table: &str, id: &str) -> Option<&String> {
+        self.texts.get(table)?.get(id)
+    }
+
+    fn keep(&mut self, table: &str, id: &str, text: &str) {
+        let texts = match self.texts.get_mut(table) {
+            Some(texts) => texts,
+            None => self.texts.entry(table.to_owned()).or_default(),
+        };
+        let before = texts.insert(id.to_owned(), text.to_owned());
+        self.count += usize::from(before.is_none());
+    }
+
+    fn forget(&mut self, table: &str, id: &str) {
+        let text = self.texts.get_mut(table).and_then(|texts| texts.remove(id));
+        self.count -= usize::from(text.is_some());
+    }
 }
 
 /// What became of a note.
@@ -56,19 +79,19 @@ impl Notes {
     /// Adds some documents.
     pub fn add(&self, creates: Commit) -> Noted {
         let mut waiting = hold(&self.waiting);
-        if waiting.texts.len() + creates.len() > MOST {
+        if waiting.count + creates.len() > MOST {
             return Noted::TooMany(creates);
         }
-        let place = |it: &Change| (it.table.name.clone(), it.key.id.clone());
-        if let Some(there) = creates.iter().find(|it| waiting.texts.contains_key(&place(it))) {
+        let waits = |it: &&Change| waiting.find(&it.table.name, &it.key.id).is_some();
+        if let Some(there) = creates.iter().find(waits) {
             return Noted::Exists(Conflict(there.key.clone()));
         }
-        for change in &creates {
-            let Some((body, _)) = &change.after else { continue };
-            waiting.texts.insert(place(change), body.clone());
+        for Change { table, key, after, .. } in &creates {
+            let Some((body, _)) = after else { continue };
+            waiting.keep(&table.name, &key.id, body);
         }
         waiting.commits.push(creates);
-        self.count.store(waiting.texts.len(), Ordering::Release);
+        self.count.store(waiting.count, Ordering::Release);
         Noted::Kept
     }
 
@@ -77,7 +100,7 @@ impl Notes {
         if self.count.load(Ordering::Acquire) == 0 {
             return None;
         }
-        hold(&self.waiting).texts.get(&(table.to_owned(), id.to_owned())).cloned()
+        hold(&self.waiting).find(table, id).cloned()
     }
 
     /// Takes what is to be written now. It's still found, until it's [forgotten](Self::forget).
@@ -91,10 +114,10 @@ impl Notes {
     /// Forgets what is in the file now.
     pub fn forget(&self, written: &[Change]) {
         let mut waiting = hold(&self.waiting);
-        for change in written {
-            waiting.texts.remove(&(change.table.name.clone(), change.key.id.clone()));
+        for Change { table, key, .. } in written {
+            waiting.forget(&table.name, &key.id);
         }
-        self.count.store(waiting.texts.len(), Ordering::Release);
+        self.count.store(waiting.count, Ordering::Release);
     }
 
     /// Takes back what couldn't be written.
