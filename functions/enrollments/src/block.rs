@@ -21,9 +21,6 @@ use crate::seats::Seats;
 /// and reading them all is one request.
 const MOST: u32 = 40;
 
-/// Over how many blocks a section without a limit is spread.
-const OPEN: u32 = 10;
-
 /// How many seats all blocks of a section without a limit have: more than there are people.
 const UNLIMITED: u32 = 1_000_000_000;
 
@@ -53,9 +50,19 @@ pub struct Counted {
     taken: u32,
 }
 
-/// How old a count may be that people are shown, in seconds: so a section that
+/// How old a count may be that people are shown, in milliseconds: so a section that
 /// everybody looks at costs a read each, and its blocks are read once a second.
-const COUNT_SECONDS: i64 = 1;
+const COUNT_MILLIS: i64 = 1000;
+
+/// Of how many who look at an aging count one counts anew.
+const COUNTING: u8 = 8;
+
+impl Counted {
+    /// How old it is, in milliseconds; one of a clock that is ahead is no newer.
+    fn age(&self, now: Timestamp) -> i64 {
+        (now.as_millis() - self.at.as_millis()).abs()
+    }
+}
 
 impl Document for SeatBlock {
     const COLLECTION: &'static str = "seat_blocks";
@@ -94,9 +101,16 @@ impl Seats {
             return Some(self.held(now));
         }
         let counted = self.counted.as_ref()?;
-        // Nor may it be of a clock that is ahead.
-        let age = now.as_millis() - counted.at.as_millis();
-        (age.abs() < COUNT_SECONDS * 1000).then_some(counted.taken)
+        (counted.age(now) < COUNT_MILLIS).then_some(counted.taken)
+    }
+
+    /// Whether its blocks are to be counted by somebody who looks now and has drawn
+    /// this: because the count is too old to be shown, or will be soon and the lot falls
+    /// on them. Else all who look at that moment would count at once.
+    pub fn is_to_be_counted(&self, now: Timestamp, drawn: u8) -> bool {
+        let is_aging = |it: &Counted| it.age(now) >= COUNT_MILLIS / 2;
+        let is_chosen = drawn < u8::MAX / COUNTING;
+        self.shown_taken(now).is_none() || is_chosen && self.counted.as_ref().is_some_and(is_aging)
     }
 
     /// Notes how many seats its blocks have given out, all of which are given;
@@ -115,14 +129,9 @@ impl Seats {
 
     /// Into how many blocks its seats may be spread, if each is to have so many.
     fn spreadable(&self, each: u32) -> Option<u32> {
-        let (blocks, is_plenty) = match self.rules.capacity {
-            Some(capacity) => {
-                let blocks = capacity.checked_div(each)?.min(MOST);
-                (blocks, capacity.saturating_sub(self.taken) >= blocks)
-            }
-            // Few people are counted in one place, whatever room there is.
-            None => (OPEN, each > 0 && self.taken >= each),
-        };
+        let blocks = self.rules.capacity.unwrap_or(UNLIMITED).checked_div(each)?.min(MOST);
+        // One that was gathered because few were left isn't spread again for a few.
+        let is_plenty = self.free().is_none_or(|free| free >= blocks.max(each));
         let is_calm = self.waiting == 0 && self.reserved() == 0 && !self.is_limited();
         let is_open = !self.rules.cancelled && !self.rules.approval_required;
         (self.blocks == 0 && blocks > 1 && is_calm && is_open && is_plenty).then_some(blocks)
@@ -212,18 +221,28 @@ mod tests {
     }
 
     #[test]
-    fn a_section_without_a_limit_is_spread_when_many_are_in_it() {
+    fn a_section_without_a_limit_is_spread_before_anybody_is_in_it() {
         let mut open = Seats::of(&facts(None));
-        for _ in 0..50 {
-            assert!(open.spread(50).is_empty());
-            open.join(NOW).unwrap();
-        }
-        let blocks = open.spread(50);
-        assert_eq!((blocks.len(), blocks.iter().map(|it| it.taken).sum::<u32>()), (10, 50));
+        assert!(open.spread(0).is_empty());
+        let mut blocks = open.spread(50);
+        assert_eq!(blocks.len(), 40);
+        (blocks[0].taken, blocks[39].taken) = (5, 2);
         let narrowed = open.narrowed(&stored(blocks.clone())[..1]);
         assert_eq!((narrowed.free(), narrowed.taken), (None, 5));
         open.gather(&blocks);
-        assert_eq!((open.free(), open.taken), (None, 50));
+        assert_eq!((open.free(), open.taken), (None, 7));
+    }
+
+    #[test]
+    fn what_was_gathered_is_spread_again_when_there_is_plenty() {
+        let mut seats = seats(4);
+        for _ in 0..4 {
+            seats.join(NOW).unwrap();
+        }
+        for left in 1..4 {
+            seats.leave_seat(NOW);
+            assert_eq!(seats.clone().spread(2).len(), if left < 2 { 0 } else { 2 });
+        }
     }
 
     #[test]
@@ -237,6 +256,11 @@ mod tests {
         assert_eq!(seats.shown_taken(Timestamp::from_millis(NOW.as_millis() + 999)), Some(9));
         assert_eq!(seats.shown_taken(NOW.plus_seconds(1)), None);
         assert_eq!(seats.shown_taken(NOW.plus_seconds(-1)), None, "a clock was ahead");
+        let after = |millis: i64| Timestamp::from_millis(NOW.as_millis() + millis);
+        assert!(!seats.is_to_be_counted(after(499), 0), "it's fresh");
+        assert!(seats.is_to_be_counted(after(500), 0), "the lot fell on them");
+        assert!(!seats.is_to_be_counted(after(999), 255));
+        assert!(seats.is_to_be_counted(after(1000), 255), "it's too old");
         assert!(!seats.count(&blocks[..1], NOW));
     }
 

@@ -119,9 +119,8 @@ pub async fn run(
         }
     }
 
-    if seats.is_new() || seats.rules.capacity.is_none() {
-        seats.spread(cx.settings().seats_in_block);
-    }
+    // Where many have left, or seats were added, who comes next spreads them again.
+    seats.spread(cx.settings().seats_in_block);
     let mut shared = if seats.is_changed() { seats.changes() } else { Changes::new() };
     if course.is_new() {
         shared = shared.save(&course);
@@ -194,7 +193,7 @@ fn decide(
     missing: Vec<Refusal>,
 ) -> Result<(EnrollmentView, Changes)> {
     let user_id = who(call);
-    let mut after = seats.clone();
+    let before = call.request.is_dry_run().then(|| seats.clone());
     let mut refusals = forbidden(cx, seats, course, call, by);
     if call.request.waive_prerequisites != Some(true) {
         refusals.extend(missing);
@@ -203,12 +202,12 @@ fn decide(
     let way = if approval { Way::Approval } else { Way::SeatOrQueue };
     let earlier = people.0.get(user_id);
     let Joined { enrollment, position, changes } =
-        joining::join(&mut after, earlier, user_id, way, refusals, cx.now)?;
+        joining::join(seats, earlier, user_id, way, refusals, cx.now)?;
     let view = enrollment.view(position, cx.now);
-    if call.request.is_dry_run() {
+    if let Some(before) = before {
+        *seats = before;
         return Ok((view, Changes::new()));
     }
-    *seats = after;
     // A second request of the same person in this batch finds this one. Its
     // version is the one before: it will be refused, never saved.
     people.0.insert(user_id.clone(), enrollment);

@@ -22,10 +22,12 @@ pub async fn run(cx: Context<System>, request: GetSeats) -> Result<SeatsOfSectio
 /// How long who looks waits until a count is kept.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// Counts the blocks of those sections whose last count is too old, and notes
+/// Counts the blocks of those sections whose last count gets too old, and notes
 /// it for those who look next.
 async fn count(cx: &Context<System>, sections: &mut [Stored<Seats>]) -> Result<()> {
-    let old = sections.iter_mut().filter(|seats| seats.shown_taken(cx.now).is_none());
+    let mut drawn = [0];
+    cx.random().fill(&mut drawn);
+    let old = sections.iter_mut().filter(|seats| seats.is_to_be_counted(cx.now, drawn[0]));
     let mut old: Vec<_> = old.collect();
     let ids: Vec<_> = old.iter().flat_map(|seats| seats.block_ids()).collect();
     if ids.is_empty() {

@@ -62,8 +62,8 @@ impl Hall {
             Want::Rules | Want::All => false,
         };
         // Each process has a block that it goes to first, so that those of a rush
-        // seldom meet.
-        let home = cx.settings().instance % stored.blocks;
+        // seldom meet; where they did, who came later goes to the next.
+        let home = cx.settings().instance.wrapping_add(cx.losses()) % stored.blocks;
         if want != Want::All {
             let ids = [SeatBlock::id_of(section_id, home)];
             let blocks = blocks(cx, &stored, &ids).await?;
@@ -112,11 +112,12 @@ impl Hall {
         !self.is_whole && self.seen.free() == Some(0)
     }
 
-    /// Spreads the seats over blocks of so many each, where that serves anybody.
-    pub fn spread(&mut self, each: u32) {
+    /// Spreads the seats over blocks of so many each, where that serves anybody; whether it does.
+    pub fn spread(&mut self, each: u32) -> bool {
         if self.is_whole {
             self.spread = self.seen.spread(each);
         }
+        !self.spread.is_empty()
     }
 
     /// Whether saving it writes every block, because they become one document.
@@ -370,15 +371,45 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_section_without_a_limit_is_spread_by_those_who_come() {
+    async fn a_section_without_a_limit_is_spread_by_the_first_who_comes() {
         let app = App::with_seats_in_blocks(crate::domain, 2);
         let app = with_peers(app, section(None), course());
         enroll(&app, "ada").await.ok();
-        assert_eq!(taken(&app).await, Vec::<u32>::new());
+        assert_eq!((taken(&app).await, seats(&app).await.taken), (vec![1, 0], 0));
         enroll(&app, "bob").await.ok();
-        assert_eq!((taken(&app).await, seats(&app).await.taken), (vec![1, 1], 0));
-        enroll(&app, "cid").await.ok();
-        assert_eq!((taken(&app).await, told(&app).await), (vec![2, 1], 3));
+        assert_eq!((taken(&app).await, told(&app).await), (vec![2, 0], 2));
+    }
+
+    #[tokio::test]
+    async fn when_seats_are_added_and_nobody_waits_they_are_spread_again() {
+        let app = App::with_seats_in_blocks(crate::domain, 2);
+        let app = with_peers(app, section(Some(2)), course());
+        for name in ["ada", "bob", "cid"] {
+            enroll(&app, name).await.ok();
+        }
+        assert_eq!(state(&app, "cid").await.0, "waitlisted");
+        let more = SectionFacts { revision: 2, ..section(Some(9)) };
+        app.deliver(&SectionUpdated { section: more }).await;
+        assert_eq!(state(&app, "cid").await.0, "confirmed");
+        assert_eq!((taken(&app).await, told(&app).await), (vec![1, 1], 3));
+    }
+
+    #[tokio::test]
+    async fn where_many_have_left_who_comes_next_spreads_the_seats_again() {
+        let app = App::with_seats_in_blocks(crate::domain, 2);
+        let app = with_peers(app, section(Some(4)), course());
+        let mut ids = Vec::new();
+        for name in ["ada", "bob", "cid", "dan"] {
+            ids.push((name, enrolled(&app, name).await));
+        }
+        enroll(&app, "eve").await.ok();
+        assert_eq!(taken(&app).await, Vec::<u32>::new());
+        for (name, id) in &ids {
+            app.user(name).post(&format!("/v1/enrollments/{id}/cancel"), json!({})).await.ok();
+        }
+        assert_eq!((seats(&app).await.taken, taken(&app).await), (1, vec![]));
+        enroll(&app, "fay").await.ok();
+        assert_eq!((taken(&app).await, told(&app).await), (vec![1, 1], 2));
     }
 
     #[tokio::test]

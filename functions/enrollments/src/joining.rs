@@ -34,7 +34,8 @@ pub enum Way {
 }
 
 /// Lets somebody join a section, unless a rule forbids it: those that the
-/// caller has found broken, and those of seats.
+/// caller has found broken, and those of seats. Who is refused changes nothing, but that
+/// offers may have lapsed by now.
 pub fn join(
     seats: &mut Seats,
     earlier: Option<&Stored<Enrollment>>,
@@ -43,23 +44,24 @@ pub fn join(
     mut refusals: Vec<Refusal>,
     now: Timestamp,
 ) -> Result<Joined, Refusal> {
-    let mut after = seats.clone();
-    let blank = || Stored::new(Enrollment::blank(&after, user_id, now));
-    let mut enrollment = earlier.cloned().unwrap_or_else(blank);
+    let mut enrollment = earlier.cloned();
     let mut told = Changes::new();
-    if enrollment.has_lapsed(now) {
+    // Seats that refuse somebody are as they were: they're kept only where more is tried.
+    let tries_more = !refusals.is_empty() || enrollment.is_some();
+    let before = tries_more.then(|| seats.clone());
+    if let Some(lapsed) = enrollment.as_mut().filter(|it| it.has_lapsed(now)) {
         // They come back before anybody has cleared away what they let lapse.
-        enrollment.leave(&mut after, now);
+        lapsed.leave(seats, now);
         let why = CancelReason::OfferLapsed;
-        told = told.emit(&Cancelled { enrollment: enrollment.facts(), why });
+        told = told.emit(&Cancelled { enrollment: lapsed.facts(), why });
     }
     let mut place = None;
-    if enrollment.is_active() {
+    if enrollment.as_ref().is_some_and(|it| it.is_active()) {
         refusals.push(Refusal::of(ALREADY_ENROLLED));
     } else {
         let found = match way {
-            Way::SeatOrQueue => after.join(now).map(Some),
-            Way::SeatOnly => after.join_seated(now).map(Some),
+            Way::SeatOrQueue => seats.join(now).map(Some),
+            Way::SeatOnly => seats.join_seated(now).map(Some),
             Way::SeatOfAnother => Ok(Some(Place::Seat)),
             Way::Approval => Ok(None),
         };
@@ -69,15 +71,19 @@ pub fn join(
         }
     }
     if let Some(refusal) = Refusal::all(refusals) {
+        if let Some(before) = before {
+            *seats = before;
+        }
         return Err(refusal);
     }
-    enrollment.join(place, after.take_number(), now);
+    let blank = || Stored::new(Enrollment::blank(seats, user_id, now));
+    let mut enrollment = enrollment.unwrap_or_else(blank);
+    enrollment.join(place, seats.take_number(), now);
     let position = match place {
         Some(Place::Queue { position }) => Some(position),
         _ => None,
     };
     let changes = told.and(news(&enrollment, position, now)).save(&enrollment);
-    *seats = after;
     Ok(Joined { enrollment, position, changes })
 }
 

@@ -62,6 +62,10 @@ pub async fn all<C>(cx: &Context<C>, section_id: &SectionId) -> Result<()> {
         let Some(mut seats) = Hall::open(cx, section_id, Want::All).await? else { return Ok(()) };
         let changes = first(cx, &mut seats, None).await?;
         if changes.is_empty() {
+            // The queue is over: where plenty of seats are left, a rush may follow.
+            if !seats.gathers() && seats.spread(cx.settings().seats_in_block) {
+                cx.commit_part(seats.changes()).await?;
+            }
             return Ok(());
         }
         cx.commit_part(changes.and(seats.changes())).await?;

@@ -92,6 +92,7 @@ impl Answering {
                 status: self.declared.route.status,
                 cause: None,
                 sender: incoming.sender.clone(),
+                losses: attempt - 1,
             };
             let (ports, keyed, read) = (&ports, &keyed, &read);
             async move {

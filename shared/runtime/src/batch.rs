@@ -237,7 +237,7 @@ where
                     return give_up(batch, &error);
                 }
             };
-            match self.attempt(&batch).await {
+            match self.attempt(&batch, attempt - 1).await {
                 Ok(Decided { replies, events }) => {
                     told.extend(events);
                     let undecided = batch.split_off(replies.len());
@@ -301,9 +301,9 @@ where
         Ok(left)
     }
 
-    async fn attempt(&self, batch: &[Waiting<C, E>]) -> Result<Decided> {
+    async fn attempt(&self, batch: &[Waiting<C, E>], losses: u32) -> Result<Decided> {
         let Some(first) = batch.first() else { return Ok(Decided::default()) };
-        let context = self.context(&first.trace);
+        let context = self.context(&first.trace, losses);
         let now = context.now;
         let calls = batch.iter().map(|waiting| waiting.call.clone()).collect();
         let outcome = (self.lanes.decide)(context, calls).await?;
@@ -312,7 +312,7 @@ where
 
         let (mut writes, mut events, mut replies) = (Vec::new(), Vec::new(), Vec::new());
         let mut add = |changes: Changes, trace: &Trace| {
-            let told = self.run(trace).envelopes(changes.announcements, now);
+            let told = self.run(trace, losses).envelopes(changes.announcements, now);
             writes.extend(changes.writes);
             writes.extend(told.iter().map(outbox_row));
             events.extend::<Vec<Envelope>>(told);
@@ -354,16 +354,16 @@ where
         Ok(Decided { replies, events })
     }
 
-    fn context(&self, trace: &Trace) -> Context<System> {
+    fn context(&self, trace: &Trace, losses: u32) -> Context<System> {
         Context {
             caller: System::new(),
             now: self.ports.clock.now(),
             language: Language::En,
-            run: Arc::new(self.run(trace)),
+            run: Arc::new(self.run(trace, losses)),
         }
     }
 
-    fn run(&self, trace: &Trace) -> Run {
+    fn run(&self, trace: &Trace, losses: u32) -> Run {
         Run {
             ports: self.ports.clone(),
             domain: self.lanes.domain,
@@ -372,6 +372,7 @@ where
             status: E::ROUTE.status,
             cause: None,
             sender: Sender::default(),
+            losses,
         }
     }
 }

@@ -42,6 +42,8 @@ pub(crate) struct Run {
     pub(crate) cause: Option<Cause>,
     /// What sent the request.
     pub(crate) sender: Sender,
+    /// How many races for its documents it has lost so far.
+    pub(crate) losses: u32,
 }
 
 /// The event that a subscriber handles, and who handles it.
@@ -75,6 +77,12 @@ impl<C> Context<C> {
     pub async fn get<D: Document>(&self, id: &str) -> Result<Option<Stored<D>>> {
         let record = self.run.ports.store.get(&Key::of::<D>(id)).await?;
         Ok(record.map(Stored::read).transpose()?)
+    }
+
+    /// How many races for the documents that it wanted this run has lost so far:
+    /// where others would do as well, it may look for those next time.
+    pub fn losses(&self) -> u32 {
+        self.run.losses
     }
 
     /// Reads several documents, at once where the store can; in the order of their ids.
@@ -295,8 +303,8 @@ impl Run {
             subject: announcement.subject,
             emitted_at: now,
             traceparent: self.trace.traceparent(),
-            correlation_id: correlation_id.clone(),
-            causation_id: causation_id.clone(),
+            correlation_id: correlation_id.to_owned(),
+            causation_id: causation_id.to_owned(),
             data: announcement.data,
         };
         announcements.into_iter().map(envelope).collect()

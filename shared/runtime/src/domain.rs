@@ -470,13 +470,13 @@ impl Handling {
     async fn handle(self: Arc<Self>, ports: Arc<Ports>, envelope: Arc<Envelope>) -> Result<()> {
         let step = (self.read)(&envelope)?;
         let trace = Trace::going_on(Some(&envelope.traceparent), &*ports.random);
-        let attempt = |_| {
+        let attempt = |attempt| {
             let cause = Cause {
                 function: self.function.clone(),
                 event_id: envelope.id.clone(),
                 correlation_id: envelope.correlation_id.clone(),
             };
-            step(background(self.domain, &ports, trace.clone(), Some(cause)))
+            step(background(self.domain, &ports, trace.clone(), Some(cause), attempt - 1))
         };
         match trace.clone().within(until_it_wins(&ports, attempt)).await {
             Err(Error::Repeated) => Ok(()),
@@ -492,7 +492,7 @@ async fn work(
     trace: Trace,
     step: Arc<Step>,
 ) -> Result<()> {
-    let attempt = |_| step(background(domain, &ports, trace.clone(), None));
+    let attempt = |it| step(background(domain, &ports, trace.clone(), None, it - 1));
     trace.clone().within(until_it_wins(&ports, attempt)).await
 }
 
@@ -518,7 +518,7 @@ impl Context<System> {
     /// The context of something that the platform itself does in a domain, and
     /// that is no function of it: a look at its documents, say.
     pub fn of_platform(domain: &'static str, ports: &Arc<Ports>) -> Self {
-        background(domain, ports, Trace::continued(None, &*ports.random), None)
+        background(domain, ports, Trace::continued(None, &*ports.random), None, 0)
     }
 }
 
@@ -534,6 +534,7 @@ fn background(
     ports: &Arc<Ports>,
     trace: Trace,
     cause: Option<Cause>,
+    losses: u32,
 ) -> Context<System> {
     let run = ContextRun {
         ports: ports.clone(),
@@ -543,6 +544,7 @@ fn background(
         status: 204,
         cause,
         sender: Sender::default(),
+        losses,
     };
     Context {
         caller: System::new(),

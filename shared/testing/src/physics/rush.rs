@@ -36,8 +36,8 @@ const PUBLISH: Duration = Duration::from_millis(20);
 pub struct Rush {
     /// How many people come, all at once.
     pub people: usize,
-    /// How many seats there are.
-    pub seats: u32,
+    /// How many seats there are; nothing: the section has no limit.
+    pub seats: Option<u32>,
     /// Whether those who find none may wait.
     pub waitlist: bool,
     /// How many containers serve them, each the same number of people.
@@ -143,7 +143,7 @@ impl Rush {
 
     fn section(&self) -> SectionFacts {
         let waitlist_capacity = (!self.waitlist).then_some(0);
-        SectionFacts { waitlist_capacity, ..facts::section("s1", Some(self.seats)) }
+        SectionFacts { waitlist_capacity, ..facts::section("s1", self.seats) }
     }
 }
 

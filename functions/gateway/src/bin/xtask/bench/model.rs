@@ -15,16 +15,17 @@ const CONCURRENCY: usize = 80;
 pub fn table(options: &Options) -> Table {
     let rush = Rush {
         people: options.people,
-        seats: u32::try_from(options.seats).unwrap_or(u32::MAX),
+        seats: Some(u32::try_from(options.seats).unwrap_or(u32::MAX)),
         waitlist: false,
         containers: options.people.div_ceil(CONCURRENCY),
         seats_in_block: Settings::SEATS_IN_BLOCK,
         age: Duration::from_hours(1),
     };
-    let alone = Rush { people: 40, seats: 10, containers: 40, seats_in_block: 0, ..rush };
+    let alone = Rush { people: 40, seats: Some(10), containers: 40, seats_in_block: 0, ..rush };
     let ways = [
         ("seats in blocks", rush),
         ("in a database that is new", Rush { age: Duration::ZERO, ..rush }),
+        ("a section without a limit", Rush { seats: None, ..rush }),
         ("seats in one document", Rush { seats_in_block: 0, ..rush }),
         ("40 for 10, each decided alone", alone),
     ];
