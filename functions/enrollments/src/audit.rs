@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use contracts::enrollments::{EnrollmentId, EnrollmentState};
+use contracts::{
+    courses::SectionId,
+    enrollments::{EnrollmentId, EnrollmentState},
+};
 use runtime::{Document, Record};
 
 use crate::{
@@ -56,6 +59,20 @@ pub fn violations(records: &dyn Fn(&str) -> Vec<Record>) -> Vec<String> {
     found.extend(of_completion(records, &enrollments));
     found.extend(of_batches(records));
     found
+}
+
+/// How many seats of each section are taken or kept, wherever they are counted.
+/// What can't be read isn't counted: the audit tells of it.
+pub fn seats_held(records: &dyn Fn(&str) -> Vec<Record>) -> BTreeMap<SectionId, u32> {
+    let mut unread = Vec::new();
+    let blocks: Vec<SeatBlock> = read(records, &mut unread);
+    let seats: Vec<Seats> = read(records, &mut unread);
+    let held = seats.into_iter().map(|mut seats| {
+        let id = seats.section_id.clone();
+        seats.gather(blocks.iter().filter(|it| it.section_id == id));
+        (id, seats.taken + seats.reserved())
+    });
+    held.collect()
 }
 
 /// What is wrong with what was done, certified and achieved.
@@ -323,5 +340,123 @@ mod tests {
         assert!(audit(&seats, &wrong).contains("of no section"));
         seats.taken = 1;
         assert!(audit(&seats, &blocks).contains("in two places"));
+    }
+
+    /// A section of one seat, which somebody has, and a queue of two; then what went wrong.
+    fn wrong(spoil: impl Fn(&mut Seats, &mut [Enrollment])) -> String {
+        let mut seats = Seats::of(&SectionFacts { offer_hours: Some(1), ..facts(Some(1)) });
+        let mut members = ["ada", "bob", "cid"].map(|user| member(&mut seats, user));
+        spoil(&mut seats, &mut members);
+        audit(&seats, &members).join("\n")
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_queue_or_an_offer_is_told() {
+        assert_eq!(wrong(|_, _| {}), "");
+        let told = wrong(|_, members| members[2].number = members[1].number);
+        assert!(told.contains("two joined with the same number"), "{told}");
+
+        let told = wrong(|_, members| {
+            members[0].state = EnrollmentState::Waitlisted;
+            members[2].take(Place::Seat, NOW.plus_seconds(1));
+        });
+        assert!(told.contains("was promoted before somebody ahead"), "{told}");
+        let told = wrong(|seats, _| seats.rules.cancelled = true);
+        assert!(told.contains("not everyone was taken off"), "{told}");
+
+        let offer = |seats: &mut Seats, members: &mut [Enrollment]| {
+            members[0].leave(seats, NOW);
+            members[1].take(seats.promote(NOW), NOW);
+        };
+        assert_eq!(wrong(offer), "");
+        let told = wrong(|seats, members| {
+            offer(seats, members);
+            members[1].offer_expires_at = Some(NOW);
+        });
+        assert!(told.contains("1 seats are kept until") && told.contains("not offered"), "{told}");
+        let told = wrong(|seats, members| {
+            offer(seats, members);
+            members[1].offer_expires_at = None;
+        });
+        assert!(told.contains("an offer without a deadline"), "{told}");
+
+        let mut seats = Seats::of(&facts(Some(1)));
+        let ada = member(&mut seats, "ada");
+        let told = violations(&|collection| match collection {
+            "enrollments" => vec![record(&ada)],
+            _ => Vec::new(),
+        });
+        assert_eq!(told, ["section s1: 1 enrollments and no seats"]);
+    }
+
+    #[test]
+    fn what_was_completed_counts_once_and_while_its_certificate_is_good() {
+        let mut seats = Seats::of(&facts(Some(2)));
+        let (mut ada, bob) = (member(&mut seats, "ada"), member(&mut seats, "bob"));
+        ada.complete(NOW);
+        let mut achieved = Achievement::of(&ada.user_id, &ada.course_id, NOW);
+        achieved.count(&ada.id);
+        let audit = |achievements: &[Achievement], more: &[(&str, Record)]| {
+            let found = violations(&|collection| match collection {
+                "seats" => vec![record(&seats)],
+                "enrollments" => vec![record(&ada), record(&bob)],
+                "achievements" => achievements.iter().map(record).collect(),
+                _ => more.iter().filter(|it| it.0 == collection).map(|it| it.1.clone()).collect(),
+            });
+            found.join("\n")
+        };
+        let right = std::slice::from_ref(&achieved);
+        assert_eq!(audit(right, &[]), "");
+        let told = audit(&[], &[]);
+        assert!(told.contains("was completed, isn't revoked and counts no more"), "{told}");
+
+        let mut both = achieved.clone();
+        both.count(&bob.id);
+        let told = audit(&[both], &[]);
+        assert!(told.contains(&format!("counts {}, which isn't one", bob.id)), "{told}");
+
+        let certificate = |enrollment: &Enrollment, revoked: bool| {
+            let mut certificate = Certificate::of(enrollment, NOW, "Rust", "Ada", NOW);
+            if revoked {
+                assert!(certificate.revoke("It was a mistake.", NOW));
+            }
+            ("certificates", record(&certificate))
+        };
+        assert_eq!(audit(right, &[certificate(&ada, false)]), "");
+        let told = audit(right, &[certificate(&ada, true)]);
+        assert!(told.contains("was completed, is revoked and counts"), "{told}");
+        assert_eq!(audit(&[], &[certificate(&ada, true)]), "");
+        let told = audit(right, &[certificate(&bob, false)]);
+        assert!(told.contains("of nothing that was completed"), "{told}");
+
+        let done = [].into();
+        let id = "elsewhere".into();
+        let progress = Progress { id, user_id: "eve".into(), done, updated_at: NOW };
+        let told = audit(right, &[("progress", record(&progress))]);
+        assert!(told.contains("of an enrollment that isn't"), "{told}");
+    }
+
+    #[test]
+    fn a_batch_whose_rows_have_other_outcomes_than_it_counts_is_told() {
+        let rows = [("s1".into(), "ada".into()), ("s1".into(), "bob".into())];
+        let (batch, parts) = Batch::of("b1".into(), &rows, false, NOW);
+        let outcome = crate::batch::RowOutcome {
+            outcome: crate::batch::RowState::Confirmed,
+            enrollment_id: None,
+            reasons: Vec::new(),
+        };
+        let audit = |count: usize| {
+            let mut part = parts[0].clone();
+            part.rows = vec![outcome.clone(); count];
+            let found = violations(&|collection| match collection {
+                "batches" => vec![record(&batch)],
+                "batch_parts" => vec![record(&part)],
+                _ => Vec::new(),
+            });
+            found.join("\n")
+        };
+        assert_eq!(audit(0), "");
+        assert!(audit(1).contains("has rows without an outcome"), "{}", audit(1));
+        assert!(audit(2).contains("2 rows worked on, 0 counted"), "{}", audit(2));
     }
 }

@@ -5,6 +5,7 @@
 //! checks; what holds for all of them, and between the documents of several, is
 //! checked here.
 
+mod between;
 #[cfg(feature = "cloud")]
 mod cloud;
 mod identity;
@@ -16,6 +17,7 @@ use anyhow::{Context as _, ensure};
 use embedded::store::Database;
 use runtime::{Domain, Record};
 
+use self::between::Between;
 use crate::{domains, operator::Target};
 
 /// Finds what is wrong with a domain; it is given all documents of a collection.
@@ -69,7 +71,7 @@ fn is_object(record: &Record) -> bool {
 /// Everything that is wrong with the data in a folder.
 fn violations(folder: &Path) -> anyhow::Result<Vec<String>> {
     let database = Database::open_read_only(folder)?;
-    let mut found = Vec::new();
+    let (mut found, mut between) = (Vec::new(), Between::default());
     for domain in domains() {
         let store = database.domain(domain.name, &domain.collections)?;
         let mut documents = Documents::new();
@@ -79,7 +81,9 @@ fn violations(folder: &Path) -> anyhow::Result<Vec<String>> {
             documents.insert(collection.name, records);
         }
         found.extend(violations_of(&domain, &documents));
+        between.look_at(domain.name, &documents);
     }
+    found.extend(between.violations());
     Ok(found)
 }
 
@@ -95,8 +99,12 @@ fn violations_of(domain: &Domain, documents: &Documents) -> Vec<String> {
     }
     let promises = PROMISES.iter().filter(|(name, _)| *name == domain.name).map(|(_, it)| it);
     let checks = std::iter::once(&(shared::violations as Check)).chain(promises);
-    let records = |collection: &str| documents.get(collection).cloned().unwrap_or_default();
-    let told = checks.flat_map(|check| check(&records));
+    let told = checks.flat_map(|check| check(&|collection| all(documents, collection)));
     found.extend(told.map(|violation| format!("{}: {violation}", domain.name)));
     found
+}
+
+/// All documents of a collection.
+fn all(documents: &Documents, collection: &str) -> Vec<Record> {
+    documents.get(collection).cloned().unwrap_or_default()
 }

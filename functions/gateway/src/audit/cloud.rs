@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 
-use super::{Documents, violations_of};
+use super::{Between, Documents, violations_of};
 use crate::{domains, operator::Target};
 
 /// Everything that is wrong with the data of a project. Each database is read as
@@ -15,7 +15,7 @@ pub(super) async fn violations(target: &Target, project: &str) -> anyhow::Result
         let moment = moment.with_context(|| format!("the database of {}", domain.name))?;
         stores.push((domain, store, moment));
     }
-    let mut found = Vec::new();
+    let (mut found, mut between) = (Vec::new(), Between::default());
     for (domain, store, moment) in stores {
         let mut documents = Documents::new();
         for collection in &domain.collections {
@@ -25,6 +25,8 @@ pub(super) async fn violations(target: &Target, project: &str) -> anyhow::Result
             documents.insert(collection.name, records);
         }
         found.extend(violations_of(&domain, &documents));
+        between.look_at(domain.name, &documents);
     }
+    found.extend(between.violations());
     Ok(found)
 }
