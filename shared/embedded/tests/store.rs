@@ -241,8 +241,25 @@ async fn of_what_is_noted_together_one_may_be_there_already() {
     commit(&store, create("b", &json!({ "rank": 2 }))).await;
     let three = ["a", "b", "c"].map(|id| create(id, &json!({ "rank": 1 })));
     store.note(three.concat()).await.unwrap().unwrap();
-    commit(&store, create("d", &json!({ "rank": 3 }))).await;
-    assert_eq!(ids(&store, by("rank", &[], None)).await, ["a", "c", "b", "d"]);
+    assert_eq!(store.get(&thing("b")).await.unwrap().unwrap().body, r#"{"rank":2}"#);
+    let again = store.commit(create("a", &json!({ "rank": 3 }))).await.unwrap();
+    assert!(again.is_err(), "it's there, so it's written now");
+    assert_eq!(ids(&store, by("rank", &[], None)).await, ["a", "c", "b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_takes_notes_along_only_when_they_are_many() {
+    let folder = Folder::new("a_commit_takes_notes_along_only_when_they_are_many");
+    let database = folder.open();
+    let store = database.domain("first", COLLECTIONS).unwrap();
+    for number in 0..1023 {
+        store.note(create(number.to_string(), &json!({}))).await.unwrap().unwrap();
+    }
+    commit(&store, create("a", &json!({}))).await;
+    assert_eq!(database.statistics().writes, 1);
+    store.note(create("1023", &json!({}))).await.unwrap().unwrap();
+    commit(&store, create("b", &json!({}))).await;
+    assert_eq!(database.statistics().writes, 1 + 1024 + 1);
 }
 
 #[tokio::test(start_paused = true)]

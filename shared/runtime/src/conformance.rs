@@ -66,7 +66,7 @@ macro_rules! store_rules {
             an_empty_commit_changes_nothing,
             what_is_noted_is_read_at_once,
             what_is_noted_cannot_be_created_again,
-            what_is_noted_is_written_with_the_next_commit,
+            what_is_noted_is_written_before_anybody_adds_it_again,
             a_note_changes_nothing_that_is_there,
             a_commit_creates_replaces_and_deletes_at_once,
             a_commit_is_all_or_nothing,

@@ -55,9 +55,9 @@ pub trait Store: Send + Sync + 'static {
     /// answered is kept, whatever happens after.
     async fn commit(&self, writes: Vec<Write>) -> anyhow::Result<Result<(), Conflict>>;
     /// Adds documents that nobody waits for. Reads of them find them at once; on
-    /// the disk they are with the next commit or after a moment, whichever comes
-    /// first, and only a crash before that loses them. One that turns out to exist
-    /// stays as it is. Where nothing can run later, they are committed now.
+    /// the disk they are a moment later, and only a crash before that loses them.
+    /// One that turns out to exist stays as it is. Where nothing can run later, they
+    /// are committed now.
     async fn note(&self, creates: Vec<Write>) -> anyhow::Result<Result<(), Conflict>> {
         self.commit(creates).await
     }

@@ -158,26 +158,25 @@ impl Store for DomainStore {
     async fn get(&self, key: &Key) -> anyhow::Result<Option<Record>> {
         let table = self.table(key.collection)?;
         self.counters.reads.one();
-        if let Some(noted) = self.noted(table, key) {
-            return Ok(Some(noted));
-        }
-        self.connections.read(|connection| Ok(table.get(connection, &key.id)?))
+        // Before the file: what is noted goes there, and never comes back. But where
+        // something stands there already, that stays.
+        let noted = self.noted(table, key);
+        let found = self.connections.read(|connection| Ok(table.get(connection, &key.id)?))?;
+        Ok(found.or(noted))
     }
 
     async fn get_all(&self, keys: &[Key]) -> anyhow::Result<Vec<Option<Record>>> {
         let tables = keys.iter().map(|key| self.table(key.collection));
         let tables = tables.collect::<anyhow::Result<Vec<_>>>()?;
         self.counters.reads.many(keys.len());
-        // Before the file: what is noted goes there, and never comes back.
         let noted = keys.iter().zip(&tables).map(|(key, table)| self.noted(table, key));
         let noted: Vec<_> = noted.collect();
         self.connections.read(|connection| {
             // One transaction for all; what is read at one moment anyway is in one already.
             let alone = connection.is_autocommit();
             let transaction = alone.then(|| connection.unchecked_transaction()).transpose()?;
-            let get = |((key, table), noted): ((&Key, &Arc<Table>), Option<Record>)| match noted {
-                Some(noted) => Ok(Some(noted)),
-                None => table.get(connection, &key.id),
+            let get = |((key, table), noted): ((&Key, &Arc<Table>), Option<Record>)| {
+                Ok(table.get(connection, &key.id)?.or(noted))
             };
             let records = keys.iter().zip(tables).zip(noted).map(get);
             let records = records.collect::<rusqlite::Result<_>>()?;

@@ -1,5 +1,8 @@
-//! Notes: documents that were added and that nobody waits for. They go along with
-//! the next transaction; until then they are found here.
+//! Notes: documents that were added and that nobody waits for. They are written
+//! together, a moment later; until then they are found here.
+//!
+//! They don't go along with each transaction that comes by: their ids are anywhere in
+//! the index, so a few of them change as many of its pages as a thousand do.
 
 use std::{
     collections::HashMap,
@@ -17,8 +20,11 @@ use super::{
     writer::{Change, Commit},
 };
 
-/// How long a note waits for a transaction that takes it along, before it gets its own.
+/// How long a note waits for others.
 pub(super) const MOMENT: Duration = Duration::from_millis(200);
+
+/// How many are written though the moment isn't over.
+const MANY: usize = 1024;
 
 /// The most documents that wait; beyond it, who adds one waits for the disk like
 /// everybody else.
@@ -32,6 +38,8 @@ pub(super) struct Notes {
     count: AtomicUsize,
     /// Whether somebody will come for them.
     expected: AtomicBool,
+    /// Whether the next transaction has to take them along.
+    due: AtomicBool,
 }
 
 #[derive(Default)]
@@ -120,9 +128,27 @@ impl Notes {
         self.count.store(waiting.count, Ordering::Release);
     }
 
-    /// Takes back what couldn't be written.
+    /// Takes back what couldn't be written, for the next transaction.
     pub fn put_back(&self, commit: Commit) {
         hold(&self.waiting).commits.push(commit);
+        self.due.store(true, Ordering::Release);
+    }
+
+    /// Whether the next transaction takes them along: because it's time, or because they
+    /// are many.
+    pub fn go_along(&self) -> bool {
+        let count = self.count.load(Ordering::Acquire);
+        count > 0 && (self.due.swap(false, Ordering::AcqRel) || count >= MANY)
+    }
+
+    /// Whether one of these commits adds a document that waits here.
+    pub fn are_added_by(&self, commits: &[Commit]) -> bool {
+        if self.count.load(Ordering::Acquire) == 0 {
+            return false;
+        }
+        let waiting = hold(&self.waiting);
+        let waits = |it: &Change| waiting.find(&it.table.name, &it.key.id).is_some();
+        commits.iter().flatten().any(|it| it.before.is_none() && waits(it))
     }
 
     /// Whether nobody was expected so far: who is told so sees to it that somebody comes.
@@ -130,8 +156,9 @@ impl Notes {
         !self.expected.swap(true, Ordering::AcqRel)
     }
 
-    /// Somebody has come: the next note has to see to it again.
-    pub fn has_come(&self) {
+    /// The moment is over: the next note has to see to it again.
+    pub fn are_due(&self) {
         self.expected.store(false, Ordering::Release);
+        self.due.store(true, Ordering::Release);
     }
 }

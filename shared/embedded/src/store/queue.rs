@@ -62,7 +62,7 @@ impl Queue {
         answered.await.context(gone)?
     }
 
-    /// Has documents written that nobody waits for: with the next commit, or after a moment.
+    /// Has documents written that nobody waits for, a moment later.
     pub async fn note(&self, creates: Commit) -> Outcome {
         match self.notes.add(creates) {
             Noted::TooMany(creates) => return self.commit(creates).await,
@@ -119,6 +119,9 @@ fn write_all(
     let mut waiting = Vec::with_capacity(most);
     while receiver.blocking_recv_many(&mut waiting, most) > 0 {
         // An empty one only says that it's time to write what is noted.
+        if waiting.iter().any(|it| it.commit.is_empty()) {
+            notes.are_due();
+        }
         let commits = waiting.drain(..).filter(|it| !it.commit.is_empty());
         let (commits, answers): (Vec<_>, Vec<_>) =
             commits.map(|Waiting { commit, answer }| (commit, answer)).unzip();
@@ -131,16 +134,19 @@ fn write_all(
         writer.shorten_log();
     }
     let mut writer = hold(writer).take().context(CLOSED)?;
+    notes.are_due();
     write(&mut writer, notes, Vec::new());
     writer.close()
 }
 
-/// Writes commits, and what is noted along with them.
+/// Writes commits, and what is noted along with them if it has to be.
 fn write(writer: &mut Writer, notes: &Notes, commits: Vec<Commit>) -> Vec<Outcome> {
-    notes.has_come();
-    let mut all = notes.take();
+    if notes.are_added_by(&commits) {
+        // Before those who add the same, so that they find it there.
+        write_notes(writer, notes, notes.take());
+    }
+    let mut all = if notes.go_along() { notes.take() } else { Vec::new() };
     let count = all.len();
-    // The notes come first: whoever adds the same document in this transaction finds it there.
     all.extend(commits);
     if all.is_empty() {
         return Vec::new();
@@ -170,8 +176,13 @@ fn settle(writer: &mut Writer, notes: &Notes, written: Vec<Commit>, outcomes: Ve
         }
     }
     again.retain(|commit: &Commit| !commit.is_empty());
-    if !again.is_empty() {
-        let outcomes = writer.write(&again);
-        settle(writer, notes, again, outcomes);
+    write_notes(writer, notes, again);
+}
+
+/// Writes what is noted, as far as it isn't there already.
+fn write_notes(writer: &mut Writer, notes: &Notes, commits: Vec<Commit>) {
+    if !commits.is_empty() {
+        let outcomes = writer.write(&commits);
+        settle(writer, notes, commits, outcomes);
     }
 }

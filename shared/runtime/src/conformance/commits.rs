@@ -32,12 +32,13 @@ pub async fn what_is_noted_cannot_be_created_again(given: &Given) {
     assert_eq!(given.read("a").await, Some(json!({ "rank": 1 })));
 }
 
-/// What is noted goes nowhere else than what is committed: a query finds it with
-/// the commit after it.
-pub async fn what_is_noted_is_written_with_the_next_commit(given: &Given) {
+/// What is noted goes nowhere else than what is committed: a query finds it once
+/// somebody else was told that it's there.
+pub async fn what_is_noted_is_written_before_anybody_adds_it_again(given: &Given) {
     given.note(vec![create("a", &json!({ "rank": 1 }))]).await;
-    given.create("b", json!({ "rank": 2 })).await;
-    assert_eq!(given.ids(&ascending("rank")).await, ["a", "b"]);
+    let again = given.commit(vec![create("a", &json!({ "rank": 2 }))]).await;
+    assert_eq!(again, Err(Conflict(thing("a"))));
+    assert_eq!(given.ids(&ascending("rank")).await, ["a"]);
 }
 
 /// What stands stays, whether or not who noted it anew is told.
@@ -45,6 +46,7 @@ pub async fn a_note_changes_nothing_that_is_there(given: &Given) {
     given.create("a", json!({ "rank": 1 })).await;
     let noted = given.store.note(vec![create("a", &json!({ "rank": 2 }))]).await;
     assert!(matches!(noted, Ok(Ok(()) | Err(Conflict(_)))), "{noted:?}");
+    assert_eq!(given.read("a").await, Some(json!({ "rank": 1 })));
     given.create("b", json!({ "rank": 3 })).await;
     assert_eq!(given.read("a").await, Some(json!({ "rank": 1 })));
     assert_eq!(given.ids(&ascending("rank")).await, ["a", "b"]);
