@@ -5,6 +5,7 @@
 mod client;
 mod environment;
 mod events;
+mod figures;
 pub mod firestore;
 mod http;
 mod identity;

@@ -28,6 +28,7 @@ use crate::{
     CloudKeyring, Environment, GoogleTokens, Http, Metadata, Names, PubSubBus, RemoteKeys,
     ServiceClient,
     events::{self, Receiver},
+    figures::{Counted, Figures},
     firestore::{self, Firestore},
     identity::{Callers, bears_googles},
     spans::{self, Calls, Commits, Spans},
@@ -39,6 +40,8 @@ pub struct Platform {
     front: Front,
     tokens: Arc<GoogleTokens>,
     spans: Option<Arc<Spans>>,
+    /// What is counted on emulators.
+    figures: Option<Arc<Figures>>,
     environment: Environment,
     draining: Arc<AtomicBool>,
 }
@@ -92,9 +95,11 @@ impl Platform {
         let names = Names::new(&environment.project, &environment.topics_prefix);
         let peers = environment.peers.clone();
         let spans = Spans::of(&environment, &http, &metadata, &clock, &random);
+        let figures = environment.firestore_emulator.as_ref().map(|_| Arc::<Figures>::default());
+        let store = counted(store, figures.as_ref());
         let emulator = environment.pubsub_emulator.as_deref();
         let bus = PubSubBus::new(names, emulator, http.clone(), metadata.clone(), store.clone());
-        let bus = bus.watched_by(spans.clone());
+        let bus = bus.watched_by(spans.clone()).counted_in(figures.clone());
         let files = files(&environment, &domain, &http, &metadata, (&clock, &random));
         let client = ServiceClient::new(peers, http, metadata, clock.clone(), random.clone());
         let (store, client) = watched(store, Arc::new(client), spans.as_ref());
@@ -123,7 +128,7 @@ impl Platform {
         let host = Host::new(vec![(domain, ports.clone())], environment.target.as_deref());
         // How often one may ask, no instance of many can count.
         let front = Front { limits: None, ports };
-        Self { host, front, tokens, spans, environment, draining: Arc::default() }
+        Self { host, front, tokens, spans, figures, environment, draining: Arc::default() }
     }
 
     /// The functions.
@@ -155,9 +160,14 @@ impl Platform {
             Some(spans) => api.layer(from_fn_with_state(spans.clone(), spans::around)),
             None => api,
         };
-        api.merge(events::router(receiver))
+        let api = api
+            .merge(events::router(receiver))
             .layer(map_request(async |request| with_traceparent(request)))
-            .merge(health(self.draining.clone()))
+            .merge(health(self.draining.clone()));
+        match &self.figures {
+            Some(figures) => api.merge(figures.clone().router()),
+            None => api,
+        }
     }
 
     /// From now on it isn't ready for more.
@@ -179,6 +189,14 @@ fn watched(
             Arc::new(Commits { store, spans: spans.clone() }),
             Arc::new(Calls { client, spans: spans.clone() }),
         ),
+    }
+}
+
+/// A store whose commits are counted, where somebody counts.
+fn counted(store: Arc<dyn Store>, figures: Option<&Arc<Figures>>) -> Arc<dyn Store> {
+    match figures {
+        None => store,
+        Some(figures) => Arc::new(Counted { store, figures: figures.clone() }),
     }
 }
 

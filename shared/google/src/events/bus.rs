@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     Http,
+    figures::Figures,
     identity::Metadata,
     spans::{Attribute, Kind, Spans},
 };
@@ -43,6 +44,7 @@ pub struct PubSubBus {
     rest: Rest,
     store: Arc<dyn Store>,
     spans: Option<Arc<Spans>>,
+    figures: Option<Arc<Figures>>,
 }
 
 #[derive(Serialize)]
@@ -84,13 +86,20 @@ impl PubSubBus {
         metadata: Arc<Metadata>,
         store: Arc<dyn Store>,
     ) -> Self {
-        Self { names, rest: Rest::of_container(emulator, http, metadata), store, spans: None }
+        let rest = Rest::of_container(emulator, http, metadata);
+        Self { names, rest, store, spans: None, figures: None }
     }
 
     /// The same, where what is published is a step of the trace.
     #[must_use]
     pub(crate) fn watched_by(self, spans: Option<Arc<Spans>>) -> Self {
         Self { spans, ..self }
+    }
+
+    /// The same, where what is published is counted.
+    #[must_use]
+    pub(crate) fn counted_in(self, figures: Option<Arc<Figures>>) -> Self {
+        Self { figures, ..self }
     }
 
     async fn publish_unwatched(&self, events: &[Envelope]) -> anyhow::Result<()> {
@@ -106,8 +115,12 @@ impl PubSubBus {
     async fn publish_all(&self, kind: &str, events: Vec<&Envelope>) -> anyhow::Result<()> {
         let topic = self.names.topic(kind);
         for messages in batches(events.into_iter().map(Message::of)) {
+            let count = messages.len();
             let published = self.post(&topic, &Messages { messages }).await;
             published.with_context(|| format!("publishing {kind}"))?;
+            if let Some(figures) = &self.figures {
+                figures.published(kind, count);
+            }
         }
         Ok(())
     }
