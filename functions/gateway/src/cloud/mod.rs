@@ -19,12 +19,15 @@ mod scheduler;
 mod service;
 mod settings;
 mod standin;
+mod stats;
 mod survey;
 mod wire;
 
 use std::{
     collections::BTreeMap,
+    fs,
     net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -33,7 +36,7 @@ use anyhow::Context as _;
 use axum::{Json, Router, routing::get};
 use clap::Args;
 use embedded::{Inbox, SystemClock, SystemRandom, store::Database};
-use runtime::{Clock, Domain, Ports, Random, token::Verifier};
+use runtime::{Clock, Domain, Ports, Random, RsaKey, token::Verifier};
 use serde_json::{Value, json};
 use tokio::{
     net::TcpListener,
@@ -53,6 +56,7 @@ use self::{
     service::Service,
     settings::Settings,
     standin::Callers,
+    stats::Stats,
 };
 use crate::{
     command, domains,
@@ -77,6 +81,21 @@ pub(crate) struct Options {
     /// Take the domains' programs as they are, however old.
     #[arg(long, env = "AULA_NO_BUILD")]
     no_build: bool,
+    /// The file of the key that signs access tokens, an RSA key as PKCS#8 in PEM; without it
+    /// a new one is made.
+    #[arg(long, env = "AULA_SIGNING_KEY_FILE", value_name = "FILE")]
+    signing_key: Option<PathBuf>,
+}
+
+impl Options {
+    /// The key that signs access tokens.
+    fn signing_key(&self) -> anyhow::Result<String> {
+        let Some(file) = &self.signing_key else { return RsaKey::generate()?.to_pem() };
+        let told = || file.display().to_string();
+        let key = fs::read_to_string(file).with_context(told)?;
+        RsaKey::of_pem(&key).with_context(told)?;
+        Ok(key)
+    }
 }
 
 /// How long all processes together may take to start.
@@ -151,7 +170,7 @@ impl Cloud {
         let own_mail = format!("smtp://{}", mail.local_addr()?);
         tasks.spawn(mail::serve(mail, inbox.clone()));
         let mut metadata = BTreeMap::new();
-        for name in names {
+        for &name in &names {
             let router = standin::metadata(issuer.clone(), account(name, &project));
             metadata.insert(name.to_owned(), listen(&mut tasks, router).await?);
         }
@@ -161,6 +180,7 @@ impl Cloud {
             issuer: issuer.clone(),
             push: account("push", &project),
             scheduler: account("scheduler", &project),
+            taken: Arc::default(),
         });
         let manifest = &callers.manifest;
         let stand_in = listen(&mut tasks, callers.clone().router()).await?;
@@ -171,7 +191,7 @@ impl Cloud {
             project: project.clone(),
             public_url: public_url.clone(),
             secret: settings::secret(&*random),
-            signing_key: runtime::RsaKey::generate()?.to_pem()?,
+            signing_key: cloud.signing_key()?,
             smtp_url: options.smtp_url.clone().unwrap_or(own_mail),
             admin_email: options.admin_email.clone(),
             identity_providers: options.identity_providers_json()?,
@@ -215,15 +235,22 @@ impl Cloud {
         };
         all_well(&running).await?;
         scheduler::begin(&callers, &mut tasks);
-        let processes = running.clone();
-        let router = Router::new()
-            .route("/local/functions", get(async move || Json(told(&processes))))
+        let stats = Stats::of(&callers, running.clone(), (&emulators.firestore, &project), names);
+        let router = of_processes(&running, stats.await?)
             .merge(pages::inbox_router(inbox, &public_url))
             .route_service("/v1/health", of_platform.clone().into_service())
             .route_service("/v1/services", of_platform.into_service())
             .merge(front.router());
         Ok(Self { router, services: running, emulators, fleet, project, tasks })
     }
+}
+
+/// What there is to know of the processes.
+fn of_processes(services: &[Arc<Service>], stats: Stats) -> Router {
+    let (processes, stats) = (services.to_vec(), Arc::new(stats));
+    Router::new()
+        .route("/local/stats", get(async move || stats.answer().await))
+        .route("/local/functions", get(async move || Json(told(&processes))))
 }
 
 /// What the platform tells of itself, which no function of it does.

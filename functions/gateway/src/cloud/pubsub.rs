@@ -1,12 +1,11 @@
 //! The topics and subscriptions of the manifest, made in the Pub/Sub emulator.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use axum::body::Body;
 use http::{Method, Request, StatusCode, header};
 use serde_json::{Value, json};
-use tokio::net::lookup_host;
 
 use super::{layout::Manifest, wire::Wire};
 
@@ -24,9 +23,7 @@ pub(super) async fn lay_out(
     manifest: &Manifest,
     pushed_to: impl Fn(&str) -> String,
 ) -> anyhow::Result<()> {
-    let mut addresses = lookup_host(emulator).await.with_context(|| emulator.to_owned())?;
-    let address: SocketAddr = addresses.next().with_context(|| format!("{emulator} is nowhere"))?;
-    let wire = Wire::to(address);
+    let wire = Wire::to_host(emulator).await?;
     let topic = |name: &str| format!("projects/{project}/topics/{name}");
     let subscription = |name: &str| format!("projects/{project}/subscriptions/{name}");
     let letters = topic("dead-letters");

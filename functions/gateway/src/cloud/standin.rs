@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    body::Body,
+    body::{Body, to_bytes},
     extract::{Path, RawQuery, Request, State},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse as _, Response},
@@ -20,7 +20,11 @@ use super::{
     issuer::Issuer,
     layout::Manifest,
     service::Service,
+    stats::Taken,
 };
+
+/// The most that Pub/Sub pushes at once: ten megabytes, and a third for Base64.
+const LARGEST: usize = 14 << 20;
 
 /// The metadata server, as those see it who run as a service account.
 pub(super) fn metadata(issuer: Arc<Issuer>, account: String) -> Router {
@@ -66,6 +70,8 @@ pub(super) struct Callers {
     pub issuer: Arc<Issuer>,
     pub push: String,
     pub scheduler: String,
+    /// What was pushed, and taken.
+    pub taken: Arc<Taken>,
 }
 
 impl Callers {
@@ -86,14 +92,21 @@ impl Callers {
         self.call(service, &self.scheduler, request).await
     }
 
-    async fn push(&self, name: &str, mut request: Request) -> anyhow::Result<StatusCode> {
+    async fn push(&self, name: &str, request: Request) -> anyhow::Result<StatusCode> {
         let (Some(service), Some(function)) =
             (self.services.get(name), self.manifest.functions.get(name))
         else {
             return Ok(StatusCode::NOT_FOUND);
         };
-        *request.uri_mut() = format!("/events/{}", function.target).parse()?;
-        self.call(service, &self.push, request).await
+        let (mut parts, body) = request.into_parts();
+        parts.uri = format!("/events/{}", function.target).parse()?;
+        let body = to_bytes(body, LARGEST).await?;
+        let request = Request::from_parts(parts, Body::from(body.clone()));
+        let status = self.call(service, &self.push, request).await?;
+        if status.is_success() {
+            self.taken.add(name, &body);
+        }
+        Ok(status)
     }
 
     async fn call(

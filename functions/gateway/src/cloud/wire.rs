@@ -8,11 +8,15 @@ use std::{
     time::Duration,
 };
 
+use anyhow::Context as _;
 use axum::body::Body;
 use http::{HeaderValue, Request, Response, header};
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, time::Instant};
+use tokio::{
+    net::{TcpStream, lookup_host},
+    time::Instant,
+};
 
 /// How long is waited between two tries to reach a process that doesn't listen.
 const PAUSE: Duration = Duration::from_millis(15);
@@ -47,6 +51,12 @@ impl Wire {
     /// The way to what listens, or will, at an address.
     pub fn to(address: SocketAddr) -> Self {
         Self { address, idle: Arc::default() }
+    }
+
+    /// The way to an emulator, which is named by its host and port.
+    pub async fn to_host(host: &str) -> anyhow::Result<Self> {
+        let mut addresses = lookup_host(host).await.with_context(|| host.to_owned())?;
+        Ok(Self::to(addresses.next().with_context(|| format!("{host} is nowhere"))?))
     }
 
     /// Sends a request. While nobody listens it waits for so long: a process that has ended is

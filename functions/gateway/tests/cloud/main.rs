@@ -10,6 +10,7 @@ mod front;
 mod journeys;
 mod kills;
 mod operator;
+mod stats;
 
 #[path = "../house/foreign_tokens.rs"]
 mod foreign_tokens;
