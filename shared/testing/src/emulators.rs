@@ -251,6 +251,17 @@ pub fn sdk() -> anyhow::Result<PathBuf> {
     Ok(PathBuf::from(String::from_utf8(said.stdout)?.trim()))
 }
 
+/// Whether both emulators can be started on this machine; if not, why.
+pub fn found() -> anyhow::Result<()> {
+    let sdk = sdk()?;
+    for engine in [Engine::Firestore, Engine::PubSub] {
+        engine.program(&sdk)?;
+    }
+    let java = Command::new("java").arg("-version").stderr(Stdio::null()).status();
+    ensure!(java.is_ok_and(|it| it.success()), "they need Java, and there's none");
+    Ok(())
+}
+
 /// The Firestore emulator that the tests of this process share; none if this
 /// machine has none, which is said aloud and a failure where
 /// `AULA_REQUIRE_EMULATORS` is 1.

@@ -18,7 +18,10 @@ use super::{
     Mint, Options, PUBLIC_URL,
     http::{Request, call, succeed},
     load::Load,
-    platform::{ACCOUNTS, CATEGORIES, Counters, PAGE, Platform, Section, SectionPlan, Verdict},
+    platform::{
+        ACCOUNTS, Audit, CATEGORIES, Commits, Counters, PAGE, Platform, Section, SectionPlan,
+        Verdict,
+    },
     process::{Server, free_address},
     scenarios::{crowd, settle},
 };
@@ -46,23 +49,9 @@ pub struct Aula {
 impl Aula {
     /// Starts the server on an empty folder, fills it and stops it again.
     pub fn prepare(binary: &Path, folder: &Path, options: &Options, mint: &Mint) -> Result<Self> {
-        let mut aula = Self {
-            binary: binary.to_owned(),
-            data: folder.join("aula"),
-            complaints: folder.join("aula.stderr"),
-            address: free_address()?,
-            instructor: String::new(),
-            people: Vec::new(),
-            courses: Vec::new(),
-            emails: Vec::new(),
-        };
-        fs::create_dir_all(&aula.data).context("creating the data folder")?;
+        let mut aula = Self::to_be(binary, folder, "aula")?;
         let server = aula.launch()?;
-        aula.instructor = mint(&aula.data, "bench-instructor", &["instructor"])?;
-        aula.people = (0..crowd(options))
-            .map(|number| mint(&aula.data, &format!("bench-{number:06}"), &["student"]))
-            .collect::<Result<_>>()?;
-        let admin = mint(&aula.data, "bench-admin", &["admin"])?;
+        let admin = aula.enlist(options, mint)?;
         aula.add_categories(&admin).context("adding the categories")?;
         if !options.rush {
             aula.fill(options).context("filling the platform")?;
@@ -72,7 +61,48 @@ impl Aula {
         Ok(aula)
     }
 
-    fn add_categories(&self, admin: &str) -> Result<()> {
+    /// A platform that has a folder of this name for its data and an address, and no more.
+    pub fn to_be(binary: &Path, folder: &Path, name: &str) -> Result<Self> {
+        let data = folder.join(name);
+        fs::create_dir_all(&data).context("creating the data folder")?;
+        Ok(Self {
+            binary: binary.to_owned(),
+            data,
+            complaints: folder.join(format!("{name}.stderr")),
+            address: free_address()?,
+            instructor: String::new(),
+            people: Vec::new(),
+            courses: Vec::new(),
+            emails: Vec::new(),
+        })
+    }
+
+    /// Makes everyone's access token; the admin's is given back.
+    pub fn enlist(&mut self, options: &Options, mint: &Mint) -> Result<String> {
+        self.instructor = mint(&self.data, "bench-instructor", &["instructor"])?;
+        self.people = (0..crowd(options))
+            .map(|number| mint(&self.data, &format!("bench-{number:06}"), &["student"]))
+            .collect::<Result<_>>()?;
+        mint(&self.data, "bench-admin", &["admin"])
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The file for what its server complains of.
+    pub fn complaints(&self) -> &Path {
+        &self.complaints
+    }
+
+    /// The file of the key that access tokens are signed with.
+    pub fn signing_key(&self) -> PathBuf {
+        self.data.join("keys/token.pem")
+    }
+
+    /// Adds the categories that courses are in.
+    pub fn add_categories(&self, admin: &str) -> Result<()> {
         for category in CATEGORIES {
             let category = json!({ "name": category });
             succeed(self.address, Request::post("/v1/categories").bearer(admin).json(&category))?;
@@ -260,12 +290,30 @@ impl Platform for Aula {
         let store = |name: &str| stats["store"][name].as_u64();
         Ok(Counters {
             commits: store("commits"),
+            conflicts: store("conflicts"),
+            enrolling: commits(&stats["services"]["enrollments-enroll"]),
             transactions: store("transactions"),
             syncs: store("fsyncs"),
             outbox: stats["outbox"].as_u64(),
             password_hash: stats["password_hash_us"].as_u64(),
         })
     }
+
+    fn audit(&self) -> Result<Option<Audit>> {
+        let mut command = Command::new(&self.binary);
+        command.arg("audit").arg("--data").arg(&self.data);
+        Audit::by(self.name(), &mut command).map(Some)
+    }
+}
+
+/// The commits of a function, if they are told.
+fn commits(told: &Value) -> Option<Commits> {
+    let count = |name: &str| told[name].as_u64();
+    Some(Commits {
+        made: count("commits")?,
+        conflicts: count("conflicts")?,
+        writes: count("writes")?,
+    })
 }
 
 fn category(number: usize) -> &'static str {
@@ -348,6 +396,13 @@ mod tests {
     fn a_code_is_the_first_eight_digits_in_a_row() {
         assert_eq!(find_code("In 15 minutes, on 2026-01-01: 12345678."), Some("12345678"));
         assert_eq!(find_code("123456789"), None);
+    }
+
+    #[test]
+    fn the_commits_of_a_function_are_known_where_they_are_told() {
+        let told = json!({ "commits": 45, "conflicts": 2, "writes": 3510, "failures": 0 });
+        assert_eq!(commits(&told), Some(Commits { made: 45, conflicts: 2, writes: 3510 }));
+        assert_eq!(commits(&Value::Null), None);
     }
 
     #[test]

@@ -63,10 +63,10 @@ impl Answers {
         f64::from(self.count()) / self.elapsed.as_secs_f64()
     }
 
-    /// The latency that this many percent of the answers did not exceed.
-    pub fn percentile(&self, percent: usize) -> Duration {
+    /// The latency that this many of a thousand answers did not exceed.
+    pub fn per_mille(&self, share: usize) -> Duration {
         let last = self.latencies.len().saturating_sub(1);
-        self.latencies.get(last * percent / 100).copied().unwrap_or_default()
+        self.latencies.get(last * share / 1000).copied().unwrap_or_default()
     }
 
     /// How many answers were not a success.
@@ -214,9 +214,10 @@ mod tests {
     fn a_percentile_is_one_of_the_latencies() {
         let latencies = (1..=101).map(Duration::from_millis).collect();
         let answers = Answers { latencies, ..Answers::default() };
-        assert_eq!(answers.percentile(50), Duration::from_millis(51));
-        assert_eq!(answers.percentile(99), Duration::from_millis(100));
-        assert_eq!(Answers::default().percentile(50), Duration::ZERO);
+        assert_eq!(answers.per_mille(500), Duration::from_millis(51));
+        assert_eq!(answers.per_mille(990), Duration::from_millis(100));
+        assert_eq!(answers.per_mille(1000), Duration::from_millis(101));
+        assert_eq!(Answers::default().per_mille(500), Duration::ZERO);
     }
 
     #[test]

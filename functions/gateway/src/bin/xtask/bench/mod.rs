@@ -5,19 +5,27 @@
 //! also tells the load and how many small writes the disk made durable per second just before.
 //! The client runs on the same machine as the server.
 
-use std::{fs, path::Path, process::Command, thread};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+};
 
 use anyhow::{Context as _, Result, ensure};
 
 pub use options::Options;
 
 use aula::Aula;
+use cloud::Cloud;
 use machine::{Scratch, Workspace};
 use options::USAGE;
 use peer::Peer;
 use platform::Platform;
+use scenarios::Measured;
 
 mod aula;
+mod cloud;
 mod cold;
 mod http;
 mod load;
@@ -52,13 +60,43 @@ pub fn run(options: &Options, mint: &Mint) -> Result<()> {
         Some(binary) => fs::canonicalize(binary).context("looking for the server")?,
         None => workspace.build_server()?,
     };
+    let programs = find_cloud(options, &workspace, &binary)?;
     let scratch = Scratch::create(&workspace.target.join("bench"))?;
     eprintln!("filling this platform ...");
     let aula = Aula::prepare(&binary, scratch.path(), options, mint)?;
     let peer = find_peer(options, &workspace, scratch.path());
     let mut platforms: Vec<&dyn Platform> = vec![&aula];
     platforms.extend(peer.as_ref().map(|peer| peer as &dyn Platform));
-    measure(&platforms, options, scratch.path())
+    let emulated = || -> Result<Measured> {
+        let Some(programs) = &programs else { return Ok(Measured::default()) };
+        eprintln!("starting the cloud on one machine ...");
+        let people = options.emulator_people.unwrap_or(options.people);
+        let options = Options { people, ..options.clone() };
+        let cloud = Cloud::prepare(programs, scratch.path(), &options, mint)?;
+        scenarios::run_all(&[&cloud], &options, scratch.path()).context("on the emulators")
+    };
+    measure(&platforms, &emulated, options, scratch.path())
+}
+
+/// The folder of the cloud's programs, if the rush is to be run on the emulators and they are
+/// on this machine.
+fn find_cloud(options: &Options, workspace: &Workspace, server: &Path) -> Result<Option<PathBuf>> {
+    if !options.rush || !options.emulator {
+        return Ok(None);
+    }
+    if let Err(missing) = testing::emulators::found() {
+        eprintln!("no rush on the emulators: {missing:#}");
+        return Ok(None);
+    }
+    Ok(Some(match (&options.server, options.no_build) {
+        // Who brings a server brings the programs beside it.
+        (Some(_), _) => server.parent().context("a program is in a folder")?.to_owned(),
+        (None, true) => workspace.released(),
+        (None, false) => {
+            eprintln!("building the cloud's programs: the first time it takes minutes ...");
+            workspace.build_cloud()?
+        }
+    }))
 }
 
 /// The peer, if it is wanted, there, and can be installed.
@@ -75,12 +113,20 @@ fn find_peer(options: &Options, workspace: &Workspace, scratch: &Path) -> Option
         .ok()
 }
 
-fn measure(platforms: &[&dyn Platform], options: &Options, folder: &Path) -> Result<()> {
+/// Measures the platforms, and after them the emulated cloud: its many processes would disturb
+/// the others though nobody asks them anything.
+fn measure(
+    platforms: &[&dyn Platform],
+    emulated: &dyn Fn() -> Result<Measured>,
+    options: &Options,
+    folder: &Path,
+) -> Result<()> {
     let markdown = options.markdown;
     let launches: Vec<_> = platforms.iter().map(|it| || it.launch()).collect();
     let launches: Vec<_> = launches.iter().map(|it| it as &dyn Fn() -> _).collect();
     let beginnings = if options.rush { Vec::new() } else { scenarios::begin(&launches)? };
-    let runs = scenarios::run_all(platforms, options, folder)?;
+    let measured = scenarios::run_all(platforms, options, folder)?;
+    let Measured { runs, audits } = measured.and(emulated()?);
     println!("{}", conditions(options)?);
     if !beginnings.is_empty() {
         let names: Vec<_> = platforms.iter().map(|platform| platform.name()).collect();
@@ -88,16 +134,31 @@ fn measure(platforms: &[&dyn Platform], options: &Options, folder: &Path) -> Res
     }
     println!("{}", report::runs(markdown, &runs));
     println!("{}", report::races(markdown, &runs));
+    if let Some(table) = report::emulated(markdown, &runs) {
+        println!("{EMULATED}\n{table}");
+    }
     if options.rush && options.model {
         println!("{}", model::table(options));
     }
-    print!("{}", report::targets(markdown, &beginnings, &runs));
+    println!("{}", report::targets(markdown, &beginnings, &runs));
+    for audit in &audits {
+        println!("audit, {}: {}", audit.platform, audit.said);
+    }
     ensure!(
         runs.iter().filter_map(|run| run.race).all(|race| race.is_right()),
         "a race came out wrong"
     );
+    ensure!(audits.iter().all(|audit| audit.is_well), "an audit found something wrong");
     Ok(())
 }
+
+/// How to read what the emulators show.
+const EMULATED: &str = "\
+Emulators: every function is a process of its own behind a gateway, one instance each, on Google's
+emulators of Firestore and Pub/Sub. CPU above is that of all these processes, whatever they do
+meanwhile; the emulators' own is told here. It shows that the cloud's code gives every seat once
+and how often it commits; its times are the emulators', and say nothing about the cloud.
+";
 
 /// Under which conditions the tables came about, and how to read them.
 fn conditions(options: &Options) -> Result<String> {

@@ -8,7 +8,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 pub const USAGE: &str = "\
 usage: cargo xtask bench [rush | cold] [options]
 
-  rush               only the race for seats, here and by the model of the cloud's database
+  rush               only the race for seats: here, on Google's emulators where they are found,
+                     and by the model of the cloud's database
   cold               how a container begins: the binary of courses, as its image has it
   --connections N    connections of the fast scenarios and of the race (64)
   --people N         people in the race (2000)
@@ -16,6 +17,9 @@ usage: cargo xtask bench [rush | cold] [options]
   --courses N        courses in the catalog (10000)
   --seconds N        length of each scenario that is measured by time (5)
   --no-peer          measure only this server
+  --no-emulator      leave the rush on Google's emulators out
+  --emulator-people N  people in the race there (as many as elsewhere)
+  --no-build         take the programs that run there as they are, however old
   --no-model         leave the model of the cloud's database out
   --peer FOLDER      the peer, relative to the workspace (../shared/peers/fastapi_courses)
   --server FILE      measure this binary instead of building one
@@ -45,6 +49,12 @@ pub struct Options {
     pub peer: Option<PathBuf>,
     /// The server's binary; nothing: build it.
     pub server: Option<PathBuf>,
+    /// Whether a rush is also run on Google's emulators.
+    pub emulator: bool,
+    /// People in the race there; nothing: as many as elsewhere.
+    pub emulator_people: Option<usize>,
+    /// Take the programs that run there as they are.
+    pub no_build: bool,
     /// Whether a rush is also run by the model of the cloud's database.
     pub model: bool,
     /// Markdown tables instead of plain ones.
@@ -64,6 +74,9 @@ impl Default for Options {
             seconds: 5,
             peer: Some(PathBuf::from("../shared/peers/fastapi_courses")),
             server: None,
+            emulator: true,
+            emulator_people: None,
+            no_build: false,
             model: true,
             markdown: false,
         }
@@ -87,6 +100,11 @@ impl Options {
                 "--courses" => options.courses = number(&argument, &value()?)?,
                 "--seconds" => options.seconds = u64::try_from(number(&argument, &value()?)?)?,
                 "--no-peer" => options.peer = None,
+                "--no-emulator" => options.emulator = false,
+                "--emulator-people" => {
+                    options.emulator_people = Some(number(&argument, &value()?)?);
+                }
+                "--no-build" => options.no_build = true,
                 "--no-model" => options.model = false,
                 "--peer" => options.peer = Some(value()?.into()),
                 "--server" => options.server = Some(value()?.into()),
@@ -118,6 +136,14 @@ mod tests {
         let options = parse("rush --people 20 --no-peer").expect("good options");
         assert!(options.rush && options.peer.is_none());
         assert_eq!((options.people, options.seats, options.connections), (20, 500, 64));
+        assert!(options.emulator && options.emulator_people.is_none() && !options.no_build);
+    }
+
+    #[test]
+    fn the_race_on_the_emulators_may_be_a_smaller_one_or_none() {
+        let options = parse("rush --emulator-people 300 --no-build").expect("good options");
+        assert_eq!((options.emulator_people, options.people), (Some(300), 2_000));
+        assert!(options.no_build && !parse("rush --no-emulator").expect("good options").emulator);
     }
 
     #[test]

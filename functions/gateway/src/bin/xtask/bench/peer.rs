@@ -37,6 +37,9 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// Its name in the report.
+    pub const NAME: &str = "peer";
+
     /// Installs the peer into `home`, which is kept from run to run, and fills a database in
     /// `folder`.
     pub fn prepare(source: &Path, home: &Path, folder: &Path, options: &Options) -> Result<Self> {
@@ -68,7 +71,7 @@ impl Peer {
 
 impl Platform for Peer {
     fn name(&self) -> &'static str {
-        "peer"
+        Self::NAME
     }
 
     fn launch(&self) -> Result<Server> {

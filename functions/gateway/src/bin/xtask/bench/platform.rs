@@ -1,9 +1,9 @@
 //! A platform that can be measured: what each scenario asks of it, whatever its paths and its
 //! words are.
 
-use std::{net::SocketAddr, ops::Range};
+use std::{net::SocketAddr, ops::Range, process::Command, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use super::process::Server;
 
@@ -55,6 +55,10 @@ pub enum Verdict {
 pub struct Counters {
     /// Changes that the functions committed.
     pub commits: Option<u64>,
+    /// Changes that were tried and refused, because others had been quicker.
+    pub conflicts: Option<u64>,
+    /// The commits of the function that enrolls, where it has a process of its own.
+    pub enrolling: Option<Commits>,
     /// Transactions of the database that they went into.
     pub transactions: Option<u64>,
     /// How often the database waited for the disk.
@@ -72,10 +76,69 @@ impl Counters {
         let added = |now: Option<u64>, then: Option<u64>| Some(now?.saturating_sub(then?));
         Self {
             commits: added(self.commits, earlier.commits),
+            conflicts: added(self.conflicts, earlier.conflicts),
+            enrolling: self.enrolling.zip(earlier.enrolling).map(|(now, then)| now.since(then)),
             transactions: added(self.transactions, earlier.transactions),
             syncs: added(self.syncs, earlier.syncs),
             ..self
         }
+    }
+
+    /// How many commits were tried, whether or not they were made.
+    #[must_use]
+    pub fn tried(self) -> Option<u64> {
+        Some(self.commits? + self.conflicts?)
+    }
+}
+
+/// The commits of one function.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Commits {
+    /// Those that were made.
+    pub made: u64,
+    /// Those that were refused, because others had been quicker.
+    pub conflicts: u64,
+    /// The documents that were written.
+    pub writes: u64,
+}
+
+impl Commits {
+    fn since(self, earlier: Self) -> Self {
+        Self {
+            made: self.made.saturating_sub(earlier.made),
+            conflicts: self.conflicts.saturating_sub(earlier.conflicts),
+            writes: self.writes.saturating_sub(earlier.writes),
+        }
+    }
+}
+
+/// How long it's waited until nothing is under way.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// How often to look.
+    pub every: Duration,
+    /// How long what is under way may not get less.
+    pub without_progress: Duration,
+}
+
+/// What the platform's own audit said of its data.
+#[derive(Clone, Debug)]
+pub struct Audit {
+    /// The platform.
+    pub platform: &'static str,
+    /// What it said.
+    pub said: String,
+    /// Whether nothing is wrong.
+    pub is_well: bool,
+}
+
+impl Audit {
+    /// What this command, which audits a platform, says.
+    pub fn by(platform: &'static str, command: &mut Command) -> Result<Self> {
+        let output = command.output().with_context(|| format!("running {command:?}"))?;
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said).trim().to_owned();
+        Ok(Self { platform, said, is_well: output.status.success() })
     }
 }
 
@@ -112,5 +175,45 @@ pub trait Platform {
     /// What the platform counts.
     fn counters(&self, _: SocketAddr) -> Result<Counters> {
         Ok(Counters::default())
+    }
+
+    /// How long it's waited until nothing is under way.
+    fn patience(&self) -> Patience {
+        Patience { every: Duration::from_millis(10), without_progress: Duration::from_mins(1) }
+    }
+
+    /// Audits the data, while the server runs; nothing where the platform has no audit.
+    fn audit(&self) -> Result<Option<Audit>> {
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_counted_before_is_taken_off_and_what_is_not_counted_stays_unknown() {
+        let then = Commits { made: 10, conflicts: 1, writes: 50 };
+        let now = Commits { made: 14, conflicts: 3, writes: 90 };
+        let counted = |commits, enrolling| Counters {
+            commits: Some(commits),
+            conflicts: Some(5),
+            enrolling,
+            ..Counters::default()
+        };
+        let added = counted(30, Some(now)).since(counted(20, Some(then)));
+        assert_eq!(added.enrolling, Some(Commits { made: 4, conflicts: 2, writes: 40 }));
+        assert_eq!((added.commits, added.tried()), (Some(10), Some(10)));
+        let unknown = counted(30, Some(now)).since(Counters::default());
+        assert_eq!((unknown.enrolling, unknown.tried(), unknown.syncs), (None, None, None));
+    }
+
+    #[test]
+    fn an_audit_is_well_when_its_command_is() {
+        let audit = |script| Audit::by("x", Command::new("sh").args(["-c", script])).unwrap();
+        assert!(audit("echo Nothing").is_well);
+        let found = audit("echo 2 violations; exit 1");
+        assert_eq!((found.is_well, &*found.said), (false, "2 violations"));
     }
 }

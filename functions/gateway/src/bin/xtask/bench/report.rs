@@ -3,7 +3,8 @@
 use std::{fmt, time::Duration};
 
 use super::{
-    platform::Counters,
+    peer::Peer,
+    platform::{Commits, Counters},
     scenarios::{Beginning, Run, Scenario},
 };
 
@@ -97,9 +98,11 @@ pub fn runs(markdown: bool, runs: &[Run]) -> Table {
             "per s",
             "p50 ms",
             "p99 ms",
+            "p99.9 ms",
             "CPU us each",
             "ratio",
             "commits",
+            "tried each",
             "transactions",
             "fsyncs",
             "PSS MiB",
@@ -115,11 +118,13 @@ pub fn runs(markdown: bool, runs: &[Run]) -> Table {
             run.platform.to_owned(),
             run.answers.count().to_string(),
             format!("{:.0}", run.answers.rate()),
-            milliseconds(run.answers.percentile(50)),
-            milliseconds(run.answers.percentile(99)),
+            milliseconds(run.answers.per_mille(500)),
+            milliseconds(run.answers.per_mille(990)),
+            milliseconds(run.answers.per_mille(999)),
             microseconds(run.cpu_each()),
             ratio(run.cpu_each(), ours),
             count(commits),
+            each(run.counters.tried(), run),
             count(transactions),
             count(syncs),
             mebibytes(run.memory),
@@ -169,6 +174,37 @@ pub fn races(markdown: bool, runs: &[Run]) -> Table {
     table
 }
 
+/// What the races took on the emulators: the commits of the function that enrolls, and whose
+/// processor time it was. Nothing if no platform has a process for each function.
+pub fn emulated(markdown: bool, runs: &[Run]) -> Option<Table> {
+    let headings = [
+        "on the emulators",
+        "commits to enroll",
+        "lost races",
+        "tried each",
+        "documents written",
+        "CPU us each: functions",
+        "gateway",
+        "the emulators'",
+    ];
+    let mut table = Table::new(markdown, &headings);
+    for run in runs {
+        let Some(Commits { made, conflicts, writes }) = run.counters.enrolling else { continue };
+        let each_of = |time: Duration| microseconds(time / run.answers.count().max(1));
+        table.add([
+            run.scenario.to_string(),
+            made.to_string(),
+            conflicts.to_string(),
+            each(Some(made + conflicts), run),
+            writes.to_string(),
+            each_of(run.cpu.saturating_sub(run.first_cpu)),
+            each_of(run.first_cpu),
+            run.engines_cpu.map_or(UNKNOWN.to_owned(), each_of),
+        ]);
+    }
+    (table.rows.len() > 1).then_some(table)
+}
+
 /// A promise, what was measured, and whether it was kept; nothing when it could not be measured.
 struct Target {
     promise: String,
@@ -201,8 +237,8 @@ impl Pace {
             Scenario::Race | Scenario::Refusals => Duration::from_micros(1_585),
             Scenario::SignIn | Scenario::Enroll => return None,
         };
-        let ours = runs.first()?.platform;
-        let peer = runs.iter().find(|it| it.scenario == scenario && it.platform != ours)?;
+        let is_its = |it: &&Run| it.scenario == scenario && it.platform == Peer::NAME;
+        let peer = runs.iter().find(is_its)?;
         Some(Self::of(peer.cpu_each(), reference))
     }
 
@@ -367,8 +403,19 @@ fn mebibytes(kibibytes: u32) -> String {
     format!("{:.1}", f64::from(kibibytes) / 1024.0)
 }
 
+/// What isn't known, or isn't there.
+const UNKNOWN: &str = "-";
+
 fn count(count: Option<u64>) -> String {
-    count.map_or("n/a".to_owned(), |count| count.to_string())
+    count.map_or(UNKNOWN.to_owned(), |count| count.to_string())
+}
+
+/// How many of something there were for each answer: where many are decided together, few.
+fn each(count: Option<u64>, run: &Run) -> String {
+    let Some(count) = count.and_then(|it| u32::try_from(it).ok()) else {
+        return UNKNOWN.to_owned();
+    };
+    format!("{:.3}", f64::from(count) / f64::from(run.answers.count().max(1)))
 }
 
 fn ratio(theirs: Duration, ours: Option<Duration>) -> String {

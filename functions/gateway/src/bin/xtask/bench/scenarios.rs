@@ -9,13 +9,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use super::{
     Options,
     load::{Answers, Load},
     machine::Weather,
-    platform::{Counters, Platform, Section, SectionPlan, Verdict},
+    platform::{Audit, Counters, Patience, Platform, Section, SectionPlan, Verdict},
     process::{CpuTime, Server},
 };
 
@@ -24,7 +24,6 @@ const ENROLLMENTS: usize = 1_000;
 const SIGN_IN_CONNECTIONS: usize = 8;
 const STARTS: usize = 20;
 const IDLE: Duration = Duration::from_secs(2);
-const SETTLE_DEADLINE: Duration = Duration::from_mins(1);
 
 /// How many people the scenarios need: those who enroll one after another, then those of the race.
 pub fn crowd(options: &Options) -> usize {
@@ -100,6 +99,10 @@ pub struct Run {
     /// The server's processor time, up to the last answer.
     pub cpu: Duration,
     cpu_before: CpuTime,
+    /// What of it the first process took, where there are several.
+    pub first_cpu: Duration,
+    /// The processor time of the emulators, where they are its children.
+    pub engines_cpu: Option<Duration>,
     /// What the platform counted, up to the last answer.
     pub counters: Counters,
     /// The server's memory afterwards, in KiB.
@@ -194,8 +197,28 @@ struct Subject<'a> {
     folder: &'a Path,
 }
 
-/// Runs the scenarios, or only the race, on every platform.
-pub fn run_all(platforms: &[&dyn Platform], options: &Options, folder: &Path) -> Result<Vec<Run>> {
+/// What came of it on some platforms.
+#[derive(Debug, Default)]
+pub struct Measured {
+    /// Every scenario on every platform, scenario by scenario.
+    pub runs: Vec<Run>,
+    /// What the platforms' own audits said in the end.
+    pub audits: Vec<Audit>,
+}
+
+impl Measured {
+    /// The same beside what was measured later.
+    #[must_use]
+    pub fn and(mut self, later: Self) -> Self {
+        self.runs.extend(later.runs);
+        self.runs.sort_by_key(|run| Scenario::ALL.iter().position(|it| *it == run.scenario));
+        self.audits.extend(later.audits);
+        self
+    }
+}
+
+/// Runs the scenarios, or only the race, on every platform, and audits what they left.
+pub fn run_all(platforms: &[&dyn Platform], options: &Options, folder: &Path) -> Result<Measured> {
     let subjects: Vec<_> = platforms
         .iter()
         .map(|&platform| Ok(Subject { platform, server: platform.launch()?, folder }))
@@ -211,7 +234,13 @@ pub fn run_all(platforms: &[&dyn Platform], options: &Options, folder: &Path) ->
             runs.push(run);
         }
     }
-    Ok(runs)
+    let mut audits = Vec::new();
+    for platform in platforms {
+        let audit = platform.audit();
+        audits.extend(audit.with_context(|| format!("auditing {}", platform.name()))?);
+    }
+    subjects.into_iter().try_for_each(|subject| subject.server.stop())?;
+    Ok(Measured { runs, audits })
 }
 
 impl Subject<'_> {
@@ -264,7 +293,7 @@ impl Subject<'_> {
 
     fn outcome(&self, section: &Section, seats: usize, run: &Run) -> Result<Race> {
         let settled_after = settle(self.platform, self.server.address)?;
-        let settled_cpu = self.server.cpu()?.since(run.cpu_before);
+        let settled_cpu = self.server.cpu()?.since(&run.cpu_before);
         let read_back = self.platform.confirmed(self.server.address, section)?;
         let mut race = Race { seats, read_back, settled_cpu, settled_after, ..Race::default() };
         for (_, status, body) in &run.answers.bodies {
@@ -280,9 +309,13 @@ impl Subject<'_> {
         let weather = Weather::now(folder)?;
         let mut connections = load.connect(server.address)?;
         let counters = platform.counters(server.address)?;
+        let (first_before, engines_before) = (server.first_cpu()?, server.engines_cpu()?);
         let cpu_before = server.cpu()?;
         let answers = load.run(&mut connections)?;
-        let cpu = server.cpu()?.since(cpu_before);
+        let cpu = server.cpu()?.since(&cpu_before);
+        let first_cpu = server.first_cpu()?.since(&first_before);
+        let engines = server.engines_cpu()?;
+        let engines_cpu = (!engines.is_of_nobody()).then(|| engines.since(&engines_before));
         let counters = platform.counters(server.address)?.since(counters);
         Ok(Run {
             scenario,
@@ -290,6 +323,8 @@ impl Subject<'_> {
             answers,
             cpu,
             cpu_before,
+            first_cpu,
+            engines_cpu,
             counters,
             memory: server.memory()?,
             weather,
@@ -300,16 +335,21 @@ impl Subject<'_> {
 
 /// Waits until no event is on its way any more; how long that took.
 pub fn settle(platform: &dyn Platform, address: SocketAddr) -> Result<Duration> {
+    let Patience { every, without_progress } = platform.patience();
     let begin = Instant::now();
-    while platform.counters(address)?.outbox.is_some_and(|waiting| waiting > 0) {
-        ensure!(
-            begin.elapsed() < SETTLE_DEADLINE,
-            "the outbox of {} does not empty",
-            platform.name()
-        );
-        thread::sleep(Duration::from_millis(10));
+    let (mut fewest, mut since) = (u64::MAX, begin);
+    loop {
+        let waiting = platform.counters(address)?.outbox.unwrap_or_default();
+        if waiting == 0 {
+            return Ok(begin.elapsed());
+        }
+        if waiting < fewest {
+            (fewest, since) = (waiting, Instant::now());
+        }
+        let name = platform.name();
+        ensure!(since.elapsed() < without_progress, "{waiting} events of {name} don't arrive");
+        thread::sleep(every);
     }
-    Ok(begin.elapsed())
 }
 
 #[cfg(test)]
