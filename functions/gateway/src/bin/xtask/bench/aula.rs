@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::{
     Mint, Options, PUBLIC_URL,
-    http::{Request, call, succeed},
+    http::{Request, call, succeed, succeed_at_last},
     load::Load,
     platform::{
         ACCOUNTS, Audit, CATEGORIES, Commits, Counters, PAGE, Platform, Section, SectionPlan,
@@ -104,16 +104,19 @@ impl Aula {
     /// Adds the categories that courses are in.
     pub fn add_categories(&self, admin: &str) -> Result<()> {
         for category in CATEGORIES {
-            let category = json!({ "name": category });
-            succeed(self.address, Request::post("/v1/categories").bearer(admin).json(&category))?;
+            let request = Request::post("/v1/categories").bearer(admin);
+            let request = request.json(&json!({ "name": category }));
+            succeed_at_last(self.address, &format!("bench-category-{category}"), request)?;
         }
         Ok(())
     }
 
     fn fill(&mut self, options: &Options) -> Result<()> {
-        let drafts: Vec<_> = (0..options.courses).map(|number| self.draft(number)).collect();
+        let drafts: Vec<_> =
+            (0..options.courses).map(|number| self.draft(number).bytes()).collect();
         self.courses = ids(&self.send_all(&drafts, options.connections)?)?;
-        let publications: Vec<_> = self.courses.iter().map(|id| self.publication(id)).collect();
+        let publications: Vec<_> =
+            self.courses.iter().map(|id| self.publication(id).bytes()).collect();
         self.send_all(&publications, options.connections)?;
         self.check_list(options)?;
         self.emails = (0..ACCOUNTS).map(|number| format!("bench-{number}@example.org")).collect();
@@ -132,7 +135,7 @@ impl Aula {
         Ok(answers.bodies.iter().map(|answer| body(answer).unwrap_or_default()).collect())
     }
 
-    fn draft(&self, number: usize) -> Vec<u8> {
+    fn draft(&self, number: usize) -> Request {
         let course = json!({
             "title": format!("Course {number}"),
             "summary": "What the course is about, in a sentence or two.",
@@ -148,11 +151,11 @@ impl Aula {
                 }],
             }],
         });
-        Request::post("/v1/courses").bearer(&self.instructor).json(&course).bytes()
+        Request::post("/v1/courses").bearer(&self.instructor).json(&course)
     }
 
-    fn publication(&self, course: &str) -> Vec<u8> {
-        Request::post(&format!("/v1/courses/{course}/publish")).bearer(&self.instructor).bytes()
+    fn publication(&self, course: &str) -> Request {
+        Request::post(&format!("/v1/courses/{course}/publish")).bearer(&self.instructor)
     }
 
     /// The list that is going to be measured must be the whole page.
@@ -224,9 +227,12 @@ impl Platform for Aula {
     }
 
     fn open_section(&self, address: SocketAddr, plan: SectionPlan) -> Result<Section> {
-        let draft = self.draft(0);
-        let course = ids(&self.send_all(&[draft], 1)?)?.remove(0);
-        self.send_all(&[self.publication(&course)], 1)?;
+        let SectionPlan { in_days, .. } = plan;
+        let made = |what: &str, request| {
+            succeed_at_last(address, &format!("bench-{what}-{in_days}"), request)
+        };
+        let course = ids(&[made("course", self.draft(0))?])?.remove(0);
+        made("publish", self.publication(&course))?;
         let [starts_at, ends_at] = [0, 2].map(|hours| from_now(plan.in_days * 24 + hours));
         let section = json!({
             "title": "Bench",
@@ -241,7 +247,7 @@ impl Platform for Aula {
         });
         let path = format!("/v1/courses/{course}/sections");
         let request = Request::post(&path).bearer(&self.instructor).json(&section);
-        let section = ids(&[succeed(address, request)?])?.remove(0);
+        let section = ids(&[made("section", request)?])?.remove(0);
         Ok(Section { course, section })
     }
 

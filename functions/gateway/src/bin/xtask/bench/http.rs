@@ -7,7 +7,8 @@ use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     ops::Range,
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -226,6 +227,26 @@ pub fn succeed(address: SocketAddr, request: Request) -> Result<Value> {
     let (status, body) = call(address, request)?;
     ensure!((200..300).contains(&status), "{line} answered {status}: {body}");
     Ok(body)
+}
+
+/// Like [`succeed`], for a request with an idempotency key: it's sent again while the platform
+/// says that it can't do this just now, as one does whose processes have only just started.
+pub fn succeed_at_last(address: SocketAddr, key: &str, request: Request) -> Result<Value> {
+    let line = request.head.lines().next().unwrap_or_default().to_owned();
+    let bytes = request.header("Idempotency-Key", key).bytes();
+    let begin = Instant::now();
+    loop {
+        let mut connection = Connection::open(address)?;
+        connection.send(&bytes)?;
+        let answer = connection.receive()?;
+        let (status, body) = (answer.status, answer.body());
+        if (200..300).contains(&status) {
+            return Ok(serde_json::from_slice(&body).unwrap_or_default());
+        }
+        let again = status == 503 && begin.elapsed() < PATIENCE;
+        ensure!(again, "{line} answered {status}: {}", String::from_utf8_lossy(&body));
+        thread::sleep(Duration::from_millis(200));
+    }
 }
 
 #[cfg(test)]
