@@ -8,17 +8,9 @@ mod orders;
 mod storms;
 mod wrong;
 
-use std::sync::Arc;
-
-use runtime::{Ports, Settings};
 use testing::simulation::seats::Cast;
 
 /// Enrollments whose seats are spread over a block each, as soon as there are two.
 fn spreading() -> Cast {
-    Cast::of(enrollments::domain).with_ports(spread)
-}
-
-fn spread(ports: Ports) -> Ports {
-    let settings = Settings { seats_in_block: 1, ..Settings::clone(&ports.settings) };
-    Ports { settings: Arc::new(settings), ..ports }
+    Cast::of(enrollments::domain).where_seats_are_spread()
 }

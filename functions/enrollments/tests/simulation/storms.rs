@@ -1,7 +1,7 @@
 //! Storms: many seeds of a crowd, with every fault there is.
 
 use testing::simulation::{
-    seats::{Cast, crowd},
+    seats::{Cast, crowd, forgetful_reader},
     storm, weather,
 };
 
@@ -55,6 +55,23 @@ fn the_same_seed_gives_the_same_run_byte_for_byte() {
         let (one, other) = (run(), run());
         assert!(one.lines().count() > 100, "{one}");
         assert_eq!(one, other);
+    }
+}
+
+#[test]
+fn who_finds_something_is_told_how_to_see_it_again() {
+    let wrong = [
+        (Cast::of(enrollments::domain).with_reader(forgetful_reader), ""),
+        (spreading().with_reader(forgetful_reader), " --blocks"),
+    ];
+    for (cast, options) in wrong {
+        let found = weather(&|seed| crowd(&cast, seed), 0..SEEDS);
+        let found = found.expect_err("what is told twice is found");
+        let seed = found.run.seed;
+        let command = format!("cargo xtask simulate --seed {seed}{options} --trace");
+        assert!(found.to_string().ends_with(&command), "{found}");
+        let again = storm(&|seed| crowd(&cast, seed), seed, true);
+        assert_eq!(again.trace, found.run.trace);
     }
 }
 

@@ -10,6 +10,8 @@ use super::{Dice, Trace, World, pending::How};
 pub struct Run {
     /// Its seed.
     pub seed: u64,
+    /// What opens its world, and not another: options of `cargo xtask simulate`.
+    pub opened_by: &'static str,
     /// How many steps it took.
     pub steps: u64,
     /// How many commits were made.
@@ -121,8 +123,8 @@ pub fn storm(open: &dyn Fn(u64) -> World, seed: u64, keep_trace: bool) -> Run {
     }
     let violation = Storm::new(seed).run(&mut world);
     let trace = std::mem::take(&mut world.trace);
-    let World { steps, commits, .. } = world;
-    Run { seed, steps, commits, violation, seen: world.seen(), trace }
+    let World { steps, commits, opened_by, .. } = world;
+    Run { seed, opened_by, steps, commits, violation, seen: world.seen(), trace }
 }
 
 struct Storm {
@@ -215,10 +217,10 @@ impl Storm {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Run { seed, steps, violation, trace, .. } = &self.run;
+        let Run { seed, opened_by, steps, violation, trace, .. } = &self.run;
         let violation = violation.as_deref().unwrap_or("no law");
         writeln!(f, "{}", trace.tail(60))?;
         writeln!(f, "seed {seed} breaks a law after {steps} steps: {violation}")?;
-        write!(f, "see all of it with: cargo xtask simulate --seed {seed} --trace")
+        write!(f, "see all of it with: cargo xtask simulate --seed {seed}{opened_by} --trace")
     }
 }

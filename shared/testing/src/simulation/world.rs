@@ -47,6 +47,8 @@ pub struct World {
     pub(crate) commits: u64,
     /// Whether a fault of ours breaks a law, since nothing fails around us.
     pub(crate) strict: bool,
+    /// What opens this world, and not another: options of `cargo xtask simulate`.
+    pub(crate) opened_by: &'static str,
     /// What the step that is being taken has touched so far.
     pub(crate) touched: Footprint,
     /// The step that is being taken, and how many have come of it so far.
@@ -103,6 +105,7 @@ impl World {
             steps: 0,
             commits: 0,
             strict: false,
+            opened_by: "",
             touched: Footprint::default(),
             step: 0,
             came: 0,
@@ -127,6 +130,13 @@ impl World {
     #[must_use]
     pub fn relaying_later(self) -> Self {
         self.relays_at_once.store(false, Ordering::SeqCst);
+        self
+    }
+
+    /// Says which options of `cargo xtask simulate` open this world, and not another.
+    #[must_use]
+    pub const fn opened_by(mut self, options: &'static str) -> Self {
+        self.opened_by = options;
         self
     }
 

@@ -10,7 +10,7 @@ use testing::simulation::{
 };
 
 pub use self::functions::{Wrong, enrollments_with};
-use crate::{spread, storms::SEEDS};
+use crate::{spreading, storms::SEEDS};
 
 /// Casts with one wrong function each, by their names.
 macro_rules! wrong_functions {
@@ -33,11 +33,7 @@ fn wrong() -> Vec<(&'static str, Cast)> {
         ("TriesAgainUnread", real().with_ports(ports::trying_again_unread)),
         ("AnswersFirst", real().with_ports(ports::answering_first)),
         ("DeletesBeforePublishing", real().with_ports(ports::deleting_before_publishing)),
-        (
-            "OverwritesBlocks",
-            Cast::of(enrollments::domain)
-                .with_ports(|ports| ports::overwriting_blocks(spread(ports))),
-        ),
+        ("OverwritesBlocks", spreading().with_ports(ports::overwriting_blocks)),
         ("ForgetsTheInbox", real().with_reader(forgetful_reader)),
     ]);
     wrong

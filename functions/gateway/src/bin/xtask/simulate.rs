@@ -18,7 +18,11 @@ pub struct Options {
     /// Prints each step of it.
     #[arg(long, requires = "seed")]
     trace: bool,
-    /// Runs one after the other for so many minutes, or until one breaks a law.
+    /// Runs it where seats are spread over blocks.
+    #[arg(long, requires = "seed")]
+    blocks: bool,
+    /// Runs one after the other for so many minutes, or until one breaks a law: by
+    /// turns where seats are spread over blocks, and where they aren't.
     #[arg(long)]
     minutes: Option<u64>,
     /// Begins with this one; the suite runs those below a thousand.
@@ -30,10 +34,11 @@ pub struct Options {
 const AT_ONCE: u64 = 100;
 
 pub fn run(options: &Options) -> anyhow::Result<()> {
-    let cast = Cast::of(enrollments::domain);
-    let open = |seed| crowd(&cast, seed);
+    let gathered = Cast::of(enrollments::domain);
+    let spread = gathered.clone().where_seats_are_spread();
     if let Some(seed) = options.seed {
-        let run = storm(&open, seed, options.trace);
+        let cast = if options.blocks { spread } else { gathered };
+        let run = storm(&|seed| crowd(&cast, seed), seed, options.trace);
         print!("{}", run.trace);
         if let Some(violation) = run.violation {
             anyhow::bail!("seed {seed} breaks a law after {} steps: {violation}", run.steps);
@@ -45,10 +50,14 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     let limit = Duration::from_secs(60 * options.minutes.unwrap_or_default());
     let (mut next, mut steps) = (options.from, 0);
     while began.elapsed() < limit {
-        let weathered = weather(&open, next..next + AT_ONCE);
-        steps += weathered.map_err(|failure| anyhow::anyhow!("{failure}"))?.steps;
+        for cast in [&gathered, &spread] {
+            let weathered = weather(&|seed| crowd(cast, seed), next..next + AT_ONCE);
+            steps += weathered.map_err(|failure| anyhow::anyhow!("{failure}"))?.steps;
+        }
         next += AT_ONCE;
     }
-    println!("seeds {} to {}: {steps} steps, no law broken", options.from, next - 1);
+    let last = next - 1;
+    println!("seeds {} to {last}, with blocks and without: {steps} steps", options.from);
+    println!("no law broken");
     Ok(())
 }

@@ -15,7 +15,7 @@ use contracts::{
     courses::{GetSectionFacts, SECTION_NOT_FOUND},
     identity::{Contact, GetContact},
 };
-use runtime::{Domain, Ports};
+use runtime::{Domain, Ports, Settings};
 
 use self::{
     book::Ledger,
@@ -34,12 +34,22 @@ pub struct Cast {
     enrollments: fn() -> Domain,
     reader: fn() -> Domain,
     ports: Arc<dyn Fn(Ports) -> Ports>,
+    /// How many seats each block has; nothing: as many as they have outside.
+    seats_in_block: Option<u32>,
 }
 
 impl Cast {
     /// Enrollments, and a reader that notes each event once.
     pub fn of(enrollments: fn() -> Domain) -> Self {
-        Self { enrollments, reader, ports: Arc::new(|ports| ports) }
+        Self { enrollments, reader, ports: Arc::new(|ports| ports), seats_in_block: None }
+    }
+
+    /// With blocks of one seat each, over which a section's seats are spread as soon
+    /// as there are two.
+    #[must_use]
+    pub const fn where_seats_are_spread(mut self) -> Self {
+        self.seats_in_block = Some(1);
+        self
     }
 
     /// With another reader.
@@ -57,8 +67,14 @@ impl Cast {
     }
 
     fn enrollments(&self, instances: usize) -> Service {
-        let between = self.ports.clone();
-        Service::of(self.enrollments).instances(instances).with_ports(move |ports| between(ports))
+        let (between, seats_in_block) = (self.ports.clone(), self.seats_in_block);
+        Service::of(self.enrollments).instances(instances).with_ports(move |mut ports| {
+            if let Some(seats_in_block) = seats_in_block {
+                let settings = Settings::clone(&ports.settings);
+                ports.settings = Arc::new(Settings { seats_in_block, ..settings });
+            }
+            between(ports)
+        })
     }
 }
 
@@ -162,7 +178,9 @@ pub fn crowd(cast: &Cast, seed: u64) -> World {
     let ledger = Ledger::new(Catalog::of(sections.collect()), true, true);
     let enrollments = cast.enrollments(1 + dice.below(2));
     let reader = Service::of(cast.reader).instances(1 + dice.below(2));
-    let mut world = World::new(vec![enrollments, reader], ledger.clone(), seed);
+    let options = if cast.seats_in_block.is_some() { " --blocks" } else { "" };
+    let world = World::new(vec![enrollments, reader], ledger.clone(), seed);
+    let mut world = world.opened_by(options);
     if dice.chance(500) {
         world = world.relaying_later();
     }
