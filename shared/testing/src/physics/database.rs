@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::anyhow;
 use async_trait::async_trait;
-use runtime::{Collection, Conflict, Key, Query, Record, Rows, Store, Write};
+use runtime::{Conflict, Domain, Key, Query, Record, Rows, Store, Write};
 
 use super::time::Time;
 use crate::simulation::{Dice, Documents};
@@ -69,9 +69,9 @@ enum Turn {
 
 impl Database {
     /// An empty database, whose collections have been in use for so long.
-    pub(super) fn new(collections: Vec<Collection>, time: Time, age: Duration) -> Arc<Self> {
+    pub(super) fn new(domain: &Domain, time: Time, age: Duration) -> Arc<Self> {
         let kept = Kept {
-            documents: Documents::new(collections),
+            documents: Documents::new(domain.name, &domain.collections),
             documents_ready: HashMap::new(),
             collections_ready: HashMap::new(),
             dice: Dice::of(1),

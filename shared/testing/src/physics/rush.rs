@@ -80,7 +80,7 @@ impl Rush {
     /// Lets it happen; enrollments are served by `domain`.
     pub fn happen(&self, domain: fn() -> Domain) -> Came {
         let time = Time::default();
-        let database = Database::new(domain().collections, time.clone(), self.age);
+        let database = Database::new(&domain(), time.clone(), self.age);
         let mut dice = Dice::of(7);
         let containers: Vec<_> = (0..self.containers)
             .map(|_| {

@@ -1,14 +1,19 @@
 //! A store's documents, as plainly as can be: what is committed here is true.
+//!
+//! It keeps every rule that stores have to keep. It's held by one hand at a time, as
+//! all of a world is: that a race is won by one of many is the scheduler's to show.
 
 use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 
-use runtime::{Collection, Conflict, Cursor, Direction, Key, Query, Record, Rows, Version, Write};
+use runtime::{
+    Collection, Collections, Conflict, Cursor, Direction, Key, Query, Record, Rows, Version, Write,
+};
 use serde_json::Value;
 
 /// The documents of one domain. They outlive every process.
 #[derive(Clone)]
 pub(crate) struct Documents {
-    collections: Vec<Collection>,
+    collections: Arc<Collections>,
     kept: BTreeMap<(&'static str, String), Kept>,
     /// How many commits there were: each is the version of what it wrote, as
     /// Firestore's update time is.
@@ -39,11 +44,10 @@ pub struct Changed {
 /// The documents that a commit changes, as they'll be; nothing: they go.
 pub(crate) type Staged = BTreeMap<(&'static str, String), Option<Kept>>;
 
-/// The most writes that a commit may have.
-const WRITES_MOST: usize = 500;
-
 impl Documents {
-    pub(crate) fn new(collections: Vec<Collection>) -> Self {
+    pub(crate) fn new(domain: &str, collections: &[Collection]) -> Self {
+        let collections = Collections::of(domain, collections);
+        let collections = Arc::new(collections.expect("a domain declares what makes sense"));
         Self { collections, kept: BTreeMap::new(), commits: 0 }
     }
 
@@ -52,6 +56,11 @@ impl Documents {
         let first = (collection, String::new());
         let those = self.kept.range(first..).take_while(move |((name, _), _)| *name == collection);
         those.map(|((_, id), kept)| (id.as_str(), &*kept.value))
+    }
+
+    /// What is stored, whichever commits have made it so.
+    pub(crate) fn content(&self) -> impl Iterator<Item = (&str, &str, &str)> {
+        self.kept.iter().map(|((name, id), kept)| (*name, id.as_str(), kept.body.as_str()))
     }
 
     pub(crate) fn get(&self, key: &Key) -> Result<Option<Record>, String> {
@@ -79,10 +88,7 @@ impl Documents {
     }
 
     fn found(&self, query: &Query) -> Result<Vec<(&str, &Kept)>, String> {
-        let collection = self.declared(query.collection)?;
-        if collection.index_for(query).is_none() {
-            return Err(format!("no index of {} serves {query:?}", query.collection));
-        }
+        self.collections.check_query(query).map_err(|wrong| format!("{wrong:#}"))?;
         let first = (query.collection, String::new());
         let of_collection =
             self.kept.range(first..).take_while(|((name, _), _)| *name == query.collection);
@@ -130,20 +136,18 @@ impl Documents {
 
     /// What the documents would be after some writes, if no precondition fails.
     pub(crate) fn stage(&self, writes: Vec<Write>) -> Result<Result<Staged, Conflict>, String> {
-        if writes.len() > WRITES_MOST {
-            return Err(format!("a commit of {} writes", writes.len()));
-        }
+        self.collections.check(&writes).map_err(|wrong| format!("{wrong:#}"))?;
         let version = self.commits + 1;
         let mut staged = Staged::new();
         for write in writes {
             let key = write.key().clone();
-            self.declared(key.collection)?;
             let place = (key.collection, key.id.clone());
-            let standing = match staged.get(&place) {
-                Some(staged) => staged.as_ref(),
-                None => self.kept.get(&place),
-            };
-            let standing = standing.map(|kept| Version(kept.version.to_string()));
+            if let Write::Replace(.., Version(seen)) | Write::Delete(_, Version(seen)) = &write
+                && seen.parse::<u64>().is_err()
+            {
+                return Err(format!("the version {seen:?} is of elsewhere"));
+            }
+            let standing = self.kept.get(&place).map(|kept| Version(kept.version.to_string()));
             let after = match write {
                 Write::Create(_, body) if standing.is_none() => Some(body),
                 Write::Replace(_, body, seen) if standing.as_ref() == Some(&seen) => Some(body),
@@ -156,9 +160,8 @@ impl Documents {
         Ok(Ok(staged))
     }
 
-    fn declared(&self, name: &str) -> Result<&Collection, String> {
-        let declared = self.collections.iter().find(|collection| collection.name == name);
-        declared.ok_or_else(|| format!("the collection {name} isn't declared"))
+    fn declared(&self, name: &str) -> Result<(), String> {
+        self.collections.fields(name).map(drop).map_err(|wrong| wrong.to_string())
     }
 }
 
@@ -195,4 +198,61 @@ fn compare(one: &Value, other: &Value) -> Ordering {
         (Value::Bool(one), Value::Bool(other)) => one.cmp(other),
         _ => Ordering::Equal,
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use async_trait::async_trait;
+    use runtime::{
+        Store,
+        conformance::{self as must, COLLECTIONS, Given},
+    };
+
+    use super::*;
+
+    /// The documents as a store, without a world around it.
+    struct Plain(Mutex<Documents>);
+
+    impl Plain {
+        fn look<T>(
+            &self,
+            look: impl FnOnce(&mut Documents) -> Result<T, String>,
+        ) -> anyhow::Result<T> {
+            look(&mut self.0.lock().expect("no holder panics")).map_err(anyhow::Error::msg)
+        }
+    }
+
+    #[async_trait]
+    impl Store for Plain {
+        async fn get(&self, key: &Key) -> anyhow::Result<Option<Record>> {
+            self.look(|documents| documents.get(key))
+        }
+
+        async fn query(&self, query: &Query) -> anyhow::Result<Rows> {
+            self.look(|documents| documents.query(query))
+        }
+
+        async fn count(&self, query: &Query) -> anyhow::Result<u64> {
+            self.look(|documents| documents.count(query))
+        }
+
+        async fn commit(&self, writes: Vec<Write>) -> anyhow::Result<Result<(), Conflict>> {
+            self.look(|documents| Ok(documents.commit(writes)?.map(drop)))
+        }
+    }
+
+    macro_rules! in_the_simulator {
+        ($($rule:ident),+ $(,)?) => {$(
+            #[tokio::test]
+            async fn $rule() {
+                let store = |name| Arc::new(Plain(Mutex::new(Documents::new(name, COLLECTIONS))));
+                let (store, neighbor) = (store("first"), store("second"));
+                must::$rule(&Given { store, neighbor, torn_queries: 0 }).await;
+            }
+        )+};
+    }
+
+    runtime::store_rules!(in_the_simulator);
 }

@@ -65,7 +65,7 @@ impl Served {
         }
         Self {
             name: domain.name,
-            documents: Documents::new(domain.collections),
+            documents: Documents::new(domain.name, &domain.collections),
             processes: first..first + service.instances,
             service,
             operations,
