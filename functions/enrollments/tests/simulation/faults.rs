@@ -19,8 +19,8 @@ fn no_single_fault_breaks_a_law_where_seats_are_spread() {
         Small::of(2, &["ada"], &[Enroll("bob"), CancelSection]),
     ];
     for small in worlds {
-        let (acts, small) = (small.acts.clone(), Small { is_read: true, ..small });
-        let prepared = small.prepare(&cast);
+        let acts = small.acts.clone();
+        let prepared = Small { relays_at_once: true, is_known: true, ..small }.prepare(&cast);
         match sweep(&|| prepared.open()) {
             Ok(swept) => println!("{swept:?} of {acts:?}, with blocks"),
             Err(broken) => panic!("{broken}"),
@@ -32,7 +32,11 @@ fn no_single_fault_breaks_a_law_where_seats_are_spread() {
 fn no_single_fault_breaks_a_law_at_any_step() {
     let cast = Cast::of(enrollments::domain);
     let of = |acts| Small::of(1, &["ada", "bob"], acts);
-    let offered = |acts| Small { left: vec!["ada"], offer_hours: Some(1), ..of(acts) };
+    let offered = |acts| {
+        let mut small = Small { offer_hours: Some(1), ..of(acts) };
+        small.before.push(Leave("ada"));
+        small
+    };
     let worlds = [
         of(&[Leave("ada"), Enroll("cid"), Capacity(2)]),
         of(&[Enroll("cid"), CancelSection]),
@@ -41,7 +45,7 @@ fn no_single_fault_breaks_a_law_at_any_step() {
         offered(&[Lapse, Enroll("bob")]),
     ];
     for small in worlds {
-        let (acts, small) = (small.acts.clone(), Small { is_read: true, ..small });
+        let (acts, small) = (small.acts.clone(), Small { relays_at_once: true, ..small });
         let prepared = small.prepare(&cast);
         match sweep(&|| prepared.open()) {
             Ok(swept) => println!("{swept:?} of {acts:?}"),

@@ -12,5 +12,5 @@ use testing::simulation::seats::Cast;
 
 /// Enrollments whose seats are spread over a block each, as soon as there are two.
 fn spreading() -> Cast {
-    Cast::of(enrollments::domain).where_seats_are_spread()
+    Cast::of(enrollments::domain).in_blocks_of(1)
 }

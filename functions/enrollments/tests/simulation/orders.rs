@@ -1,12 +1,10 @@
 //! Orders: every order of small worlds that may make a difference.
 
 use testing::simulation::{
-    Explored, explore,
+    Explored, explore, explore_at_most,
     seats::{
-        Act::{
-            self, Accept, Approve, CancelSection, Capacity, Enroll, HandOver, Lapse, Leave, Reject,
-        },
-        Cast, Small,
+        Act::{self, Accept, CancelSection, Capacity, Enroll, HandOver, Lapse, Leave},
+        Cast, Section, Small, every_small_world, every_small_world_of,
     },
 };
 
@@ -17,154 +15,114 @@ use crate::{
 
 /// Tries every order of some worlds, and says how many there are.
 fn try_every_order(what: &str, worlds: impl IntoIterator<Item = Small>) {
-    try_every_order_of(&Cast::of(enrollments::domain), what, worlds);
+    try_orders(&Cast::of(enrollments::domain), what, usize::MAX, worlds);
 }
 
-fn try_every_order_of(cast: &Cast, what: &str, worlds: impl IntoIterator<Item = Small>) {
+/// Tries the orders of some worlds, so many of each at most, and says how many there are.
+fn try_orders(
+    cast: &Cast,
+    what: &str,
+    most: usize,
+    worlds: impl IntoIterator<Item = Small>,
+) -> Explored {
     let (mut all, mut count) = (Explored::default(), 0);
     for small in worlds {
         let said = format!("{small:?}");
         let prepared = small.prepare(cast);
-        match explore(&|| prepared.open()) {
+        match explore_at_most(&|| prepared.open(), most) {
             Ok(explored) => all += explored,
             Err(broken) => panic!("{broken}\n{said}"),
         }
         count += 1;
     }
-    let Explored { schedules, longest, .. } = all;
-    println!("{what}: {count} worlds, {schedules} schedules, the longest of {longest} steps");
-}
-
-/// All pairs of these, each with itself too.
-fn pairs(acts: &[Act]) -> impl Iterator<Item = [Act; 2]> {
-    let from = move |first: usize| acts[first..].iter().map(move |second| [acts[first], *second]);
-    (0..acts.len()).flat_map(from)
-}
-
-#[test]
-fn two_things_at_once() {
-    let worlds = (1..=3).flat_map(|capacity| {
-        // One more has joined than there are seats, and one fewer.
-        let joined = &["ada", "bob", "cid", "dan"];
-        let seats = capacity as usize;
-        let full = [Enroll("eve"), Leave("ada"), Leave(joined[seats]), Capacity(capacity + 1)];
-        let full = [&full as &[_], &[Capacity(capacity - 1), CancelSection]].concat();
-        let free = [Enroll("eve"), Enroll("fay"), Capacity(capacity - 1), Capacity(capacity + 1)];
-        let free = [&free as &[_], &[CancelSection]].concat();
-        let full = pairs(&full).map(|acts| Small::of(capacity, &joined[..=seats], &acts));
-        let free = pairs(&free).map(|acts| Small::of(capacity, &joined[..seats - 1], &acts));
-        full.chain(free).collect::<Vec<_>>()
-    });
-    try_every_order("two at once", worlds);
-}
-
-#[test]
-fn two_things_at_once_where_an_instructor_approves() {
-    let acts =
-        [Approve("ada"), Approve("bob"), Reject("ada"), Leave("ada"), Capacity(2), CancelSection];
-    let worlds = pairs(&acts).map(|acts| Small {
-        approval_required: true,
-        waitlist_capacity: Some(1),
-        ..Small::of(1, &["ada", "bob"], &acts)
-    });
-    try_every_order("two at once, with approval", worlds);
-}
-
-#[test]
-fn three_things_at_once() {
-    let worlds = [
-        Small::of(2, &["ada"], &[Enroll("bob"), Enroll("cid"), Enroll("dan")]),
-        Small::of(1, &[], &[Enroll("ada"), Enroll("bob"), Enroll("cid")]),
-        Small::of(1, &["ada", "bob"], &[Leave("ada"), Leave("bob"), Enroll("cid")]),
-        Small::of(1, &["ada", "bob"], &[Leave("ada"), Leave("ada"), Leave("bob")]),
-        Small::of(2, &["ada", "bob", "cid"], &[Leave("ada"), Capacity(1), Enroll("dan")]),
-        Small {
-            is_told: false,
-            ..Small::of(3, &["ada"], &[Capacity(1), Capacity(2), Enroll("bob")])
-        },
-        Small::of(2, &["ada"], &[Capacity(1), Capacity(3), Enroll("bob")]),
-    ];
-    try_every_order("three at once", worlds);
-}
-
-#[test]
-fn three_or_four_things_at_once_where_an_instructor_approves() {
-    let joined = ["ada", "bob", "cid"];
-    let acts: [&[Act]; 3] = [
-        &[Approve("ada"), Approve("bob"), Leave("ada")],
-        &[Approve("ada"), Approve("bob"), Capacity(2)],
-        &[Approve("ada"), Approve("bob"), Approve("cid"), Reject("cid")],
-    ];
-    let worlds = acts.map(|acts| Small { approval_required: true, ..Small::of(1, &joined, acts) });
-    try_every_order("three or four at once, with approval", worlds);
-}
-
-#[test]
-fn two_things_at_once_where_seats_are_spread() {
-    let acts = [
-        Enroll("eve"),
-        Enroll("fay"),
-        Leave("ada"),
-        Capacity(2),
-        Capacity(4),
-        HandOver("ada", "eve"),
-        CancelSection,
-    ];
-    let worlds = [&["ada"] as &[_], &["ada", "bob"], &["ada", "bob", "cid"]].into_iter().flat_map(
-        |joined| pairs(&acts).map(|acts| Small::of(3, joined, &acts)).collect::<Vec<_>>(),
+    let Explored { schedules, endings, longest, unfinished, .. } = all;
+    println!(
+        "{what}: {count} worlds, {schedules} schedules with {endings} endings, the longest of {longest} steps, {unfinished} worlds not whole"
     );
-    try_every_order_of(&spreading(), "two at once, with blocks", worlds);
+    all
+}
+
+/// Tries every pair of things at once that may happen to sections, with one seat to three.
+fn try_all_pairs(sections: &[Section]) {
+    for section in sections {
+        let cast = section.cast(&Cast::of(enrollments::domain));
+        let worlds = (1..=3).flat_map(|capacity| every_small_world(*section, capacity, 2));
+        let all = try_orders(&cast, &format!("two at once, {section}"), usize::MAX, worlds);
+        assert_eq!(all.unfinished, 0);
+    }
 }
 
 #[test]
-fn three_things_at_once_where_seats_are_spread() {
-    let worlds = [
-        Small::of(2, &["ada"], &[Enroll("bob"), Enroll("cid"), Leave("ada")]),
-        Small::of(3, &["ada"], &[Enroll("bob"), Enroll("cid"), Enroll("dan")]),
-        Small::of(3, &["ada", "bob"], &[Leave("ada"), Leave("bob"), Enroll("cid")]),
-        Small::of(3, &["ada"], &[Capacity(1), Enroll("bob"), Enroll("cid")]),
-        Small::of(3, &["ada", "bob"], &[Capacity(5), Leave("ada"), Enroll("cid")]),
-    ];
-    try_every_order_of(&spreading(), "three at once, with blocks", worlds);
+fn any_two_things_at_once() {
+    try_all_pairs(&[Section::Free, Section::Full]);
+}
+
+#[test]
+fn any_two_things_at_once_where_an_instructor_approves() {
+    try_all_pairs(&[Section::Approving, Section::ApprovingAndOffering]);
+}
+
+#[test]
+fn any_two_things_at_once_where_seats_are_offered() {
+    try_all_pairs(&[Section::Offering, Section::OfferingFull]);
+}
+
+#[test]
+fn any_two_things_at_once_where_seats_are_spread() {
+    try_all_pairs(&[Section::FreeInBlocks, Section::EmptyInBlocks]);
+    try_all_pairs(&[Section::FullInBlocks, Section::GrowingInBlocks]);
+}
+
+/// Tries one world of so many in which so many things happen at once, and so many
+/// orders of each at most: `cargo xtask simulate --orders 3` tries all of all.
+fn try_a_slice(at_once: usize, one_of: usize, most: usize) {
+    let real = Cast::of(enrollments::domain);
+    let (mut all, mut worlds) = (Explored::default(), 0);
+    for (section, small) in every_small_world_of(at_once).step_by(one_of) {
+        let said = format!("{section}: {:?}", small.acts);
+        all += try_orders(&section.cast(&real), &said, most, [small]);
+        worlds += 1;
+    }
+    let Explored { schedules, unfinished, .. } = all;
+    println!("{at_once} at once: {worlds} worlds, {unfinished} left early, {schedules} schedules");
+    assert!(worlds > 9);
+}
+
+#[test]
+fn a_slice_of_any_three_things_at_once() {
+    try_a_slice(3, 307, 300);
+}
+
+#[test]
+fn a_slice_of_any_four_things_at_once() {
+    try_a_slice(4, 1999, 100);
+}
+
+#[test]
+fn a_promise_alone_holds_until_the_change_is_told() {
+    let acts = [Capacity(1), Capacity(2), Enroll("bob")];
+    let worlds = [Small { told_at_once: false, ..Small::of(3, &["ada"], &acts) }];
+    try_every_order("three at once, told late", worlds);
 }
 
 /// A section with one seat, which was ada's and is offered to bob; cid may wait.
 fn offered(joined: &[&'static str], acts: &[Act]) -> Small {
-    Small { left: vec!["ada"], offer_hours: Some(1), ..Small::of(1, joined, acts) }
+    let mut small = Small { offer_hours: Some(1), ..Small::of(1, joined, acts) };
+    small.before.push(Leave("ada"));
+    small
 }
 
 #[test]
-fn two_things_at_once_where_seats_are_offered() {
-    let acts = [
-        Accept("bob"),
-        Leave("bob"),
-        Lapse,
-        Enroll("dan"),
-        Enroll("ada"),
-        Enroll("bob"),
-        Capacity(2),
-        Capacity(0),
-        CancelSection,
-    ];
-    // Jobs and events are all in one process, which takes thousands of orders.
-    let is_small = |acts: &[Act; 2]| acts[0] != Lapse || ![Lapse, CancelSection].contains(&acts[1]);
-    let pairs: Vec<_> = pairs(&acts).filter(is_small).collect();
-    let alone = pairs.iter().map(|acts| offered(&["ada", "bob"], acts));
-    let queued = pairs.iter().map(|acts| offered(&["ada", "bob", "cid"], acts));
-    try_every_order("two at once, with offers", alone.chain(queued));
-}
-
-#[test]
-fn three_things_at_once_where_seats_are_offered() {
-    let two: [&[Act]; 4] = [
-        &[Accept("bob"), Lapse, Enroll("dan")],
-        &[Leave("bob"), Lapse, Accept("bob")],
-        &[Lapse, Enroll("bob"), Accept("bob")],
-        &[Lapse, Capacity(0), Accept("bob")],
-    ];
-    let worlds = two.into_iter().map(|acts| offered(&["ada", "bob"], acts));
-    let queued = [offered(&["ada", "bob", "cid"], &[Accept("bob"), Lapse, Leave("cid")])];
-    try_every_order("three at once, with offers", worlds.chain(queued));
+fn a_seat_of_a_block_is_handed_over_while_others_come_and_go() {
+    let acts = [Enroll("eve"), Leave("ada"), Capacity(2), Capacity(4), CancelSection];
+    let joined = [&["ada"] as &[_], &["ada", "bob"], &["ada", "bob", "cid"]];
+    let worlds = joined.into_iter().flat_map(|joined| {
+        acts.map(|act| Small {
+            is_known: true,
+            ..Small::of(3, joined, &[HandOver("ada", "eve"), act])
+        })
+    });
+    try_orders(&spreading(), "a seat of a block handed over", usize::MAX, worlds);
 }
 
 #[test]

@@ -7,6 +7,8 @@
 //! which it does is run too (source sets, a dynamic partial-order reduction),
 //! and what a run has shown needn't be shown again (sleep sets).
 
+use std::collections::BTreeSet;
+
 use super::{Trace, World, footprint::Footprint, pending::How};
 
 /// What came of exploring a world in which no order breaks a law.
@@ -16,15 +18,21 @@ pub struct Explored {
     pub schedules: usize,
     /// How many were left when they had begun to repeat another one.
     pub repeated: usize,
+    /// How many ways to end they came to, all of which were followed until all settled.
+    pub endings: usize,
     /// How many steps the longest has.
     pub longest: usize,
+    /// How many worlds have more orders than were to be run.
+    pub unfinished: usize,
 }
 
 impl std::ops::AddAssign for Explored {
     fn add_assign(&mut self, other: Self) {
         self.schedules += other.schedules;
         self.repeated += other.repeated;
+        self.endings += other.endings;
         self.longest = self.longest.max(other.longest);
+        self.unfinished += other.unfinished;
     }
 }
 
@@ -55,11 +63,17 @@ type Meet = fn(&Footprint, &Footprint) -> bool;
 /// Runs a world in every order that may make a difference. If a law is broken,
 /// that is told with the trace of the run.
 pub fn explore(open: &dyn Fn() -> World) -> Result<Explored, String> {
-    explore_where(open, Footprint::meets)
+    explore_where(open, usize::MAX, Footprint::meets)
 }
 
-fn explore_where(open: &dyn Fn() -> World, meet: Meet) -> Result<Explored, String> {
+/// The same, but for orders beyond so many.
+pub fn explore_at_most(open: &dyn Fn() -> World, most: usize) -> Result<Explored, String> {
+    explore_where(open, most, Footprint::meets)
+}
+
+fn explore_where(open: &dyn Fn() -> World, most: usize, meet: Meet) -> Result<Explored, String> {
     let mut explored = Explored::default();
+    let mut settled = BTreeSet::new();
     let mut world = opened(open);
     let mut frames = vec![Frame::of(&world, Vec::new())];
     loop {
@@ -73,7 +87,12 @@ fn explore_where(open: &dyn Fn() -> World, meet: Meet) -> Result<Explored, Strin
         if frames.last().is_some_and(|frame| frame.enabled.is_empty()) {
             explored.schedules += 1;
             explored.longest = explored.longest.max(frames.len() - 1);
-            world.rest();
+            // What follows the last step is one order, and the same from where another
+            // run has been.
+            if world.standing().is_none_or(|standing| settled.insert(standing)) {
+                explored.endings += 1;
+                world.settle();
+            }
             if let Some(violation) = world.violation() {
                 return Err(told(open, &frames, &violation));
             }
@@ -85,6 +104,9 @@ fn explore_where(open: &dyn Fn() -> World, meet: Meet) -> Result<Explored, Strin
         }
         if frames.is_empty() {
             return Ok(explored);
+        }
+        if explored.schedules >= most {
+            return Ok(Explored { unfinished: 1, ..explored });
         }
         world = opened(open);
         let last = frames.len() - 1;
@@ -192,15 +214,15 @@ fn told(open: &dyn Fn() -> World, frames: &[Frame], violation: &str) -> String {
     let mut world = opened(open);
     world.trace = Trace::kept();
     follow(&mut world, frames);
+    if world.violation().is_none() {
+        world.settle();
+    }
     format!("{}an order of these steps breaks a law: {violation}", world.trace)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        collections::BTreeSet,
-        sync::{Arc, Mutex},
-    };
+    use std::sync::{Arc, Mutex};
 
     use runtime::{Domain, prelude::*};
     use serde_json::json;
@@ -284,7 +306,7 @@ mod tests {
     /// How runs may end, and how many it took to tell.
     fn endings(names: &[&str], meet: Meet) -> (BTreeSet<String>, usize) {
         let endings = Endings::default();
-        let explored = explore_where(&|| adding(names, &endings), meet).unwrap();
+        let explored = explore_where(&|| adding(names, &endings), usize::MAX, meet).unwrap();
         let all = endings.all.lock().unwrap().clone();
         (all, explored.schedules)
     }

@@ -69,6 +69,8 @@ pub(crate) enum Arrival {
     Ended { what: String, result: Result<(), String> },
     /// Somebody outside has done all they wanted to.
     Left,
+    /// Somebody outside has an event told when all else has happened.
+    AtLast(Envelope),
 }
 
 /// A task that waits at the gate.

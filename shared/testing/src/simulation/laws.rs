@@ -18,6 +18,11 @@ pub trait Laws {
     fn broken(&self) -> Option<String> {
         None
     }
+    /// All that it goes by, in one number, but for what is stored: two worlds in which
+    /// that's alike too come to rest alike. Nothing: there's no telling.
+    fn memory(&self) -> Option<u64> {
+        None
+    }
     /// What was seen to happen, and how often.
     fn seen(&self) -> BTreeMap<String, u64> {
         BTreeMap::new()

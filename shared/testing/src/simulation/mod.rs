@@ -34,7 +34,7 @@ mod world;
 pub use dice::Dice;
 pub use documents::Changed;
 pub(crate) use documents::Documents;
-pub use explore::{Explored, explore};
+pub use explore::{Explored, explore, explore_at_most};
 pub use laws::{Commit, Laws, Stores};
 pub use person::{Asked, Heard, Person};
 pub(crate) use process::Process;

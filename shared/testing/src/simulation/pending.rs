@@ -35,6 +35,8 @@ pub(crate) struct Delivery {
     pub(crate) service: usize,
     pub(crate) subscriber: String,
     pub(crate) event: Arc<Envelope>,
+    /// Who outside has told it; nothing: an outbox.
+    pub(crate) teller: Option<usize>,
 }
 
 /// How something goes.

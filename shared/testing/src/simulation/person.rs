@@ -9,7 +9,7 @@ use runtime::{
 };
 use serde_json::Value;
 
-use super::gate::{Answer, Ask, Gate};
+use super::gate::{Answer, Arrival, Ask, Gate};
 use crate::{App, bus};
 
 /// Somebody outside.
@@ -109,6 +109,11 @@ impl Person {
     pub async fn tell<E: Event>(&self, event: &E) {
         let event = bus::envelope(event, &self.ports);
         while self.ports.bus.publish(std::slice::from_ref(&event)).await.is_err() {}
+    }
+
+    /// Has an event told when all else has happened: it's late, and comes all the same.
+    pub(crate) fn tell_at_last<E: Event>(&self, event: &E) {
+        self.gate.note(Arrival::AtLast(bus::envelope(event, &self.ports)));
     }
 
     /// Has a job run, as the clock does; it isn't waited for.

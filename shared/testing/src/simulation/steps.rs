@@ -21,6 +21,9 @@ use super::{
     world::{Call, Routing, World},
 };
 
+/// Whoever hasn't come to rest after so many steps in which nothing fails never will.
+const SETTLING_MOST: u64 = 5_000;
+
 /// Whoever asked, and waits for the answer.
 struct Asker {
     process: usize,
@@ -48,6 +51,26 @@ impl World {
         while !self.pending.is_empty() {
             self.pass(0, How::Well);
         }
+    }
+
+    /// Lets everything go well, in the order of coming, and the clock tick, until
+    /// nothing happens any more; then looks whether all is as it should be.
+    pub(crate) fn settle(&mut self) {
+        self.begin_step(!self.steps);
+        let late = std::mem::take(&mut self.at_last);
+        self.carry(late, None);
+        let (most, mut commits_at_tick) = (self.steps + SETTLING_MOST, None);
+        while self.violation().is_none() && self.steps < most {
+            if !self.pending.is_empty() {
+                self.pass(0, How::Well);
+            } else if commits_at_tick == Some(self.commits) {
+                return self.rest();
+            } else {
+                commits_at_tick = Some(self.commits);
+                (0..self.services()).for_each(|service| self.tick(service));
+            }
+        }
+        self.hold(Err("it never comes to rest".to_owned()));
     }
 
     /// Kills a process, and starts it anew.
@@ -79,10 +102,10 @@ impl World {
         self.run(target);
     }
 
-    /// Begins a job in a process that serves its domain.
-    fn begin_job(&mut self, job: &'static str) {
+    /// Begins a job in a process that serves its domain, as somebody outside has it.
+    fn begin_job(&mut self, job: &'static str, caller: usize) {
         let its = self.served.iter().position(|served| served.jobs.iter().any(|it| it == job));
-        let target = self.instance(its.unwrap_or_else(|| panic!("nobody has {job}")), None);
+        let target = self.instance(its.unwrap_or_else(|| panic!("nobody has {job}")), Some(caller));
         let gate = self.gate(target);
         let host = self.alive[target].host.clone().expect("services have hosts");
         self.alive[target].process.begin(async move {
@@ -137,7 +160,8 @@ impl World {
             }
             Ask::Commit(writes) => self.commit(process, writes),
             Ask::Publish(events) => {
-                self.carry(events);
+                let is_outside = self.alive[process].service.is_none();
+                self.carry(events, is_outside.then_some(process));
                 Answer::Done
             }
             Ask::Send(message) => self.take_mail(message, how),
@@ -149,7 +173,7 @@ impl World {
                 Answer::Done
             }
             Ask::Job(job) => {
-                self.begin_job(job);
+                self.begin_job(job, process);
                 Answer::Done
             }
             Ask::Touch => {
@@ -238,13 +262,14 @@ impl World {
     }
 
     /// Puts events on their way, each to every subscriber that it has.
-    fn carry(&mut self, events: Vec<Envelope>) {
+    fn carry(&mut self, events: Vec<Envelope>, teller: Option<usize>) {
         for event in events.into_iter().map(Arc::new) {
             for service in 0..self.served.len() {
                 for (kind, subscriber) in self.served[service].subscribers.clone() {
                     if kind == event.kind {
                         let event = event.clone();
-                        self.wait(What::Delivery(Delivery { service, subscriber, event }));
+                        let delivery = Delivery { service, subscriber, event, teller };
+                        self.wait(What::Delivery(delivery));
                     }
                 }
             }
@@ -353,7 +378,7 @@ impl World {
     }
 
     fn deliver(&mut self, delivery: Delivery, how: How) {
-        let Delivery { service, subscriber, event } = delivery.clone();
+        let Delivery { service, subscriber, event, teller } = delivery.clone();
         if how == How::Fails {
             // It's dropped, and delivered again later.
             self.see("a delivery was dropped");
@@ -363,7 +388,7 @@ impl World {
             self.see("a delivery came twice");
             self.wait(What::Delivery(delivery.clone()));
         }
-        let target = self.instance(service, None);
+        let target = self.instance(service, teller);
         self.trace(target, || format!("{subscriber}: {} {}", event.kind, short(&event.id)));
         self.begun += 1;
         let number = self.begun;
@@ -377,7 +402,7 @@ impl World {
         self.run(target);
     }
 
-    /// The process that serves a caller, or an event.
+    /// The process that serves a caller, or what nobody outside has begun.
     fn instance(&mut self, service: usize, caller: Option<usize>) -> usize {
         let processes = self.served[service].processes.clone();
         match (self.routing, caller) {
@@ -425,6 +450,7 @@ impl World {
                     }
                 }
                 Arrival::Left => self.people -= 1,
+                Arrival::AtLast(event) => self.at_last.push(event),
             }
         }
         self.pending.retain(|pending| !pending.is_abandoned());

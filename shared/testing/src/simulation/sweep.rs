@@ -20,9 +20,6 @@ enum Fault {
     Death(usize),
 }
 
-/// Whoever hasn't come to rest after so many steps never will.
-const STEPS_MOST: u64 = 5_000;
-
 /// Runs a world again and again, each time with another single fault at
 /// another step. If a law is broken, that is told with the run's trace.
 pub fn sweep(open: &dyn Fn() -> World) -> Result<Swept, String> {
@@ -36,7 +33,7 @@ pub fn sweep(open: &dyn Fn() -> World) -> Result<Swept, String> {
                 Fault::Next(how) => drop(world.pass(0, how)),
                 Fault::Death(process) => world.crash(process),
             }
-            settle(&mut world);
+            world.settle();
             if let Some(violation) = world.violation() {
                 return Err(format!("{}{fault:?} breaks a law: {violation}", world.trace));
             }
@@ -63,19 +60,4 @@ fn world_at(open: &dyn Fn() -> World, steps: usize) -> Option<World> {
 fn possible(world: &World) -> Vec<Fault> {
     let next = world.pending[0].may().iter().copied().map(Fault::Next);
     next.chain(world.mortals().into_iter().map(Fault::Death)).collect()
-}
-
-/// Lets everything go well from here on, until nothing happens any more.
-fn settle(world: &mut World) {
-    let mut commits_at_tick = None;
-    while world.violation().is_none() && world.steps < STEPS_MOST {
-        if !world.pending.is_empty() {
-            world.pass(0, How::Well);
-        } else if commits_at_tick == Some(world.commits) {
-            return world.rest();
-        } else {
-            commits_at_tick = Some(world.commits);
-            (0..world.services()).for_each(|service| world.tick(service));
-        }
-    }
 }

@@ -4,6 +4,7 @@
 
 use std::{
     collections::BTreeMap,
+    hash::{DefaultHasher, Hash, Hasher},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicI64, Ordering},
@@ -11,7 +12,7 @@ use std::{
 };
 
 use contracts::{Endpoint, Problem, Timestamp};
-use runtime::{Host, Ports, Settings, files::NoFiles};
+use runtime::{Envelope, Host, Ports, Settings, files::NoFiles};
 use tokio::sync::oneshot;
 
 use super::{
@@ -38,6 +39,8 @@ pub struct World {
     pub(crate) calls: BTreeMap<u64, Call>,
     /// The events that a process is handling.
     pub(crate) handling: BTreeMap<u64, (usize, Delivery)>,
+    /// The events that are told when all else has happened.
+    pub(crate) at_last: Vec<Envelope>,
     /// The messages that the mail provider has.
     pub(crate) mail: Vec<String>,
     pub(crate) laws: Box<dyn Laws>,
@@ -80,7 +83,8 @@ pub(crate) struct Call {
 pub(crate) enum Routing {
     /// One that chance picks, as a balancer does.
     Chance,
-    /// Each caller has their own; the last process takes the events.
+    /// Each caller has their own, and so does what they have told or run; the last
+    /// process takes what nobody outside has begun.
     Caller,
 }
 
@@ -99,6 +103,7 @@ impl World {
             pending: Vec::new(),
             calls: BTreeMap::new(),
             handling: BTreeMap::new(),
+            at_last: Vec::new(),
             mail: Vec::new(),
             laws: Box::new(laws),
             trace: Trace::default(),
@@ -239,6 +244,23 @@ impl World {
         if self.people > 0 {
             self.hold(Err(format!("{} people wait for ever", self.people)));
         }
+    }
+
+    /// Where it stands, in one number, once nobody waits: two worlds in which it's the
+    /// same come to rest alike. Nothing: there's no telling. Versions and the chance
+    /// that ids are made of aren't part of it, since nothing is decided by them.
+    pub(crate) fn standing(&self) -> Option<u64> {
+        debug_assert!(self.pending.is_empty(), "somebody waits, who remembers something");
+        let mut hasher = DefaultHasher::new();
+        self.laws.memory()?.hash(&mut hasher);
+        (self.now().as_millis(), self.people, &self.mail).hash(&mut hasher);
+        for served in &self.served {
+            served.documents.content().for_each(|document| document.hash(&mut hasher));
+        }
+        for event in &self.at_last {
+            serde_json::to_string(event).ok()?.hash(&mut hasher);
+        }
+        Some(hasher.finish())
     }
 
     pub(crate) fn hold(&mut self, result: Result<(), String>) {

@@ -1,19 +1,24 @@
-//! `cargo xtask simulate`: storms beyond those that the suite runs, and one again
-//! that broke a law.
+//! `cargo xtask simulate`: storms and orders beyond those that the suite runs, and a
+//! storm again that broke a law.
 
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use testing::simulation::{
-    seats::{Cast, crowd},
+    Explored, explore_at_most,
+    seats::{Cast, Section, crowd, every_small_world_of},
     storm, weather,
 };
 
-/// Which storms to run.
+/// Which storms to run, or which orders.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Runs this one.
-    #[arg(long, required_unless_present = "minutes", conflicts_with = "minutes")]
+    /// Runs the storm of this seed.
+    #[arg(
+        long,
+        required_unless_present_any = ["minutes", "orders"],
+        conflicts_with_all = ["minutes", "orders", "from"]
+    )]
     seed: Option<u64>,
     /// Prints each step of it.
     #[arg(long, requires = "seed")]
@@ -21,35 +26,62 @@ pub struct Options {
     /// Runs it where seats are spread over blocks.
     #[arg(long, requires = "seed")]
     blocks: bool,
-    /// Runs one after the other for so many minutes, or until one breaks a law: by
-    /// turns where seats are spread over blocks, and where they aren't.
+    /// Runs one storm after the other for so many minutes, or until one breaks a law: by
+    /// turns where seats are spread over blocks, and where they aren't. With `--orders`:
+    /// begins no world after so many minutes.
     #[arg(long)]
     minutes: Option<u64>,
-    /// Begins with this one; the suite runs those below a thousand.
-    #[arg(long, default_value_t = 1000, conflicts_with = "seed")]
-    from: u64,
+    /// Begins with this seed (1000 if it's not said; the suite runs those below), or
+    /// with this world.
+    #[arg(long)]
+    from: Option<u64>,
+    /// Runs every small world in which so many things happen at once, 4 at most, in
+    /// every order that may make a difference.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=4))]
+    orders: Option<u8>,
+    /// Leaves each world after so many orders.
+    #[arg(long, requires = "orders")]
+    most: Option<usize>,
+    /// Runs one world of so many.
+    #[arg(long, requires = "orders", default_value_t = 1)]
+    one_of: usize,
 }
 
 /// How many seeds are run between two looks at the watch.
 const AT_ONCE: u64 = 100;
 
+/// The first seed that the suite doesn't run.
+const NEW_SEED: u64 = 1000;
+
 pub fn run(options: &Options) -> anyhow::Result<()> {
-    let gathered = Cast::of(enrollments::domain);
-    let spread = gathered.clone().where_seats_are_spread();
-    if let Some(seed) = options.seed {
-        let cast = if options.blocks { spread } else { gathered };
-        let run = storm(&|seed| crowd(&cast, seed), seed, options.trace);
-        print!("{}", run.trace);
-        if let Some(violation) = run.violation {
-            anyhow::bail!("seed {seed} breaks a law after {} steps: {violation}", run.steps);
-        }
-        println!("seed {seed}: {} steps, {} commits, no law broken", run.steps, run.commits);
-        return Ok(());
+    match (options.seed, options.orders) {
+        (Some(seed), _) => see(seed, options),
+        (None, Some(at_once)) => try_orders(usize::from(at_once), options),
+        (None, None) => brave_storms(options),
     }
-    let began = Instant::now();
-    let limit = Duration::from_secs(60 * options.minutes.unwrap_or_default());
-    let (mut next, mut steps) = (options.from, 0);
-    while began.elapsed() < limit {
+}
+
+/// Runs one storm.
+fn see(seed: u64, options: &Options) -> anyhow::Result<()> {
+    let cast = Cast::of(enrollments::domain);
+    let cast = if options.blocks { cast.in_blocks_of(1) } else { cast };
+    let run = storm(&|seed| crowd(&cast, seed), seed, options.trace);
+    print!("{}", run.trace);
+    if let Some(violation) = run.violation {
+        anyhow::bail!("seed {seed} breaks a law after {} steps: {violation}", run.steps);
+    }
+    println!("seed {seed}: {} steps, {} commits, no law broken", run.steps, run.commits);
+    Ok(())
+}
+
+/// Runs one storm after the other.
+fn brave_storms(options: &Options) -> anyhow::Result<()> {
+    let gathered = Cast::of(enrollments::domain);
+    let spread = gathered.clone().in_blocks_of(1);
+    let watch = Watch::of(options);
+    let first = options.from.unwrap_or(NEW_SEED);
+    let (mut next, mut steps) = (first, 0);
+    while !watch.is_over() {
         for cast in [&gathered, &spread] {
             let weathered = weather(&|seed| crowd(cast, seed), next..next + AT_ONCE);
             steps += weathered.map_err(|failure| anyhow::anyhow!("{failure}"))?.steps;
@@ -57,7 +89,83 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         next += AT_ONCE;
     }
     let last = next - 1;
-    println!("seeds {} to {last}, with blocks and without: {steps} steps", options.from);
-    println!("no law broken");
+    println!("seeds {first} to {last}, with blocks and without: {steps} steps, no law broken");
     Ok(())
+}
+
+/// Runs every order of small worlds, one world after the other.
+fn try_orders(at_once: usize, options: &Options) -> anyhow::Result<()> {
+    let cast = Cast::of(enrollments::domain);
+    let watch = Watch::of(options);
+    let most = options.most.unwrap_or(usize::MAX);
+    let from = usize::try_from(options.from.unwrap_or_default())?;
+    let worlds = every_small_world_of(at_once).enumerate().skip(from).step_by(options.one_of);
+    let (mut tally, mut all) = (Tally::default(), Tally::default());
+    for (number, (section, small)) in worlds {
+        if options.minutes.is_some() && watch.is_over() {
+            println!("there was no time for world {number} and those behind it");
+            break;
+        }
+        if tally.section != Some(section) {
+            tally.tell(at_once);
+            tally = Tally { section: Some(section), ..Tally::default() };
+        }
+        let acts = small.acts.clone();
+        let prepared = small.prepare(&section.cast(&cast));
+        let explored = explore_at_most(&|| prepared.open(), most).map_err(|broken| {
+            let again = format!("cargo xtask simulate --orders {at_once} --from {number}");
+            anyhow::anyhow!("{broken}\nworld {number}, {section}: {acts:?}\nagain with: {again}")
+        })?;
+        tally.add(explored);
+        all.add(explored);
+    }
+    tally.tell(at_once);
+    all.tell(at_once);
+    println!("no law broken in {} s", watch.began.elapsed().as_secs());
+    Ok(())
+}
+
+/// What was tried.
+#[derive(Default)]
+struct Tally {
+    /// Where; nothing: everywhere.
+    section: Option<Section>,
+    worlds: usize,
+    explored: Explored,
+}
+
+impl Tally {
+    fn add(&mut self, explored: Explored) {
+        self.worlds += 1;
+        self.explored += explored;
+    }
+
+    fn tell(&self, at_once: usize) {
+        let Self { section, worlds, explored } = self;
+        let Explored { schedules, endings, longest, unfinished, .. } = explored;
+        let section = section.map_or("all".to_owned(), |section| section.to_string());
+        if *worlds > 0 {
+            println!(
+                "{at_once} at once, {section}: {worlds} worlds ({unfinished} left early), \
+                 {schedules} schedules with {endings} endings, the longest of {longest} steps"
+            );
+        }
+    }
+}
+
+/// How long it may take.
+struct Watch {
+    began: Instant,
+    limit: Duration,
+}
+
+impl Watch {
+    fn of(options: &Options) -> Self {
+        let limit = Duration::from_secs(60 * options.minutes.unwrap_or_default());
+        Self { began: Instant::now(), limit }
+    }
+
+    fn is_over(&self) -> bool {
+        self.began.elapsed() >= self.limit
+    }
 }

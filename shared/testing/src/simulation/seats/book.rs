@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, Mutex},
 };
 
@@ -28,10 +29,6 @@ pub(super) struct Book {
     history: BTreeMap<(String, u64), Entry>,
     /// The answer that was given to a key.
     answers: BTreeMap<String, (Asked, Heard)>,
-    /// Whether events are relayed, and a reader notes them.
-    is_read: bool,
-    /// Whether courses tell of what they change.
-    is_told: bool,
     broken: Option<String>,
     seen: BTreeMap<String, u64>,
 }
@@ -64,14 +61,12 @@ type Told<T = ()> = Result<T, String>;
 type Events = BTreeMap<Event, Option<String>>;
 
 impl Ledger {
-    pub(super) fn new(catalog: Catalog, is_read: bool, is_told: bool) -> Self {
+    pub(super) fn new(catalog: Catalog) -> Self {
         Self(Arc::new(Mutex::new(Book {
             catalog,
             sections: BTreeMap::new(),
             history: BTreeMap::new(),
             answers: BTreeMap::new(),
-            is_read,
-            is_told,
             broken: None,
             seen: BTreeMap::new(),
         })))
@@ -105,21 +100,25 @@ impl Laws for Ledger {
 
     fn at_rest(&mut self, stores: &Stores<'_>) -> Told {
         self.look(|book| {
-            if book.is_told {
-                book.is_settled()?;
-            }
+            book.is_settled()?;
             book.everything_was_answered()?;
-            if book.is_read {
-                book.nothing_has_lapsed(stores)?;
-                book.everything_was_told(stores)
-            } else {
-                Ok(())
-            }
+            book.nothing_has_lapsed(stores)?;
+            book.everything_was_told(stores)
         })
     }
 
     fn broken(&self) -> Option<String> {
         self.look(|book| book.broken.clone())
+    }
+
+    fn memory(&self) -> Option<u64> {
+        self.look(|book| {
+            let Book { catalog, sections, history, answers, broken, seen: _ } = book;
+            let mut hasher = DefaultHasher::new();
+            format!("{catalog:?} {sections:?} {history:?} {answers:?} {broken:?}")
+                .hash(&mut hasher);
+            Some(hasher.finish())
+        })
     }
 
     fn seen(&self) -> BTreeMap<String, u64> {

@@ -71,8 +71,8 @@ pub(super) struct Manner {
     pub(super) slowness: usize,
     /// Whether it's told by a call as soon as it's made.
     pub(super) told_at_once: bool,
-    /// Whether it's told by the event that follows.
-    pub(super) told_by_event: bool,
+    /// Whether the event that follows is told at once, or when all else has happened.
+    pub(super) event_at_once: bool,
 }
 
 /// Changes a section's capacity; whoever changed it meanwhile wins.
@@ -132,6 +132,13 @@ async fn is_promised(person: &Person, seen: &SectionFacts, most: u32) -> bool {
     false
 }
 
+/// Tells of a section as it is.
+pub(super) async fn tell_of(person: Person, ledger: Ledger, id: &str) {
+    person.touch().await;
+    let facts = ledger.look(|book| book.catalog.facts(id)).expect("sections stay");
+    person.tell(&SectionUpdated { section: facts.section }).await;
+}
+
 /// Cancels a section.
 pub(super) async fn cancel(person: &Person, ledger: &Ledger, id: &str) {
     person.touch().await;
@@ -175,7 +182,10 @@ async fn tell(person: &Person, ledger: &Ledger, section: &SectionFacts, manner: 
         // If it isn't heard, the event tells it.
         let _event = person.platform("courses").call(LearnSection { section, course }).await;
     }
-    if manner.told_by_event {
-        person.tell(&SectionUpdated { section: section.clone() }).await;
+    let event = SectionUpdated { section: section.clone() };
+    if manner.event_at_once {
+        person.tell(&event).await;
+    } else {
+        person.tell_at_last(&event);
     }
 }

@@ -3,6 +3,7 @@
 
 mod book;
 mod courses;
+mod every;
 mod people;
 mod reader;
 mod reference;
@@ -22,6 +23,7 @@ use self::{
     courses::{Catalog, Manner},
 };
 pub use self::{
+    every::{Section, every_small_world, every_small_world_of},
     reader::{forgetful_reader, reader},
     small::{Act, Prepared, Small},
 };
@@ -44,11 +46,12 @@ impl Cast {
         Self { enrollments, reader, ports: Arc::new(|ports| ports), seats_in_block: None }
     }
 
-    /// With blocks of one seat each, over which a section's seats are spread as soon
-    /// as there are two.
+    /// With blocks of so many seats each, over which a section's seats are spread as
+    /// soon as there are two. In a crowd that's one seat or two, by its seed: blocks of
+    /// one are the most, and only those of more are spread while somebody has a seat.
     #[must_use]
-    pub const fn where_seats_are_spread(mut self) -> Self {
-        self.seats_in_block = Some(1);
+    pub const fn in_blocks_of(mut self, seats: u32) -> Self {
+        self.seats_in_block = Some(seats);
         self
     }
 
@@ -175,7 +178,11 @@ pub fn crowd(cast: &Cast, seed: u64) -> World {
         facts.offer_hours = dice.chance(busy.offers).then_some(1);
         facts
     });
-    let ledger = Ledger::new(Catalog::of(sections.collect()), true, true);
+    let ledger = Ledger::new(Catalog::of(sections.collect()));
+    let cast = match cast.seats_in_block {
+        Some(_) => &cast.clone().in_blocks_of(1 + u32::from(seed % 2 == 1)),
+        None => cast,
+    };
     let enrollments = cast.enrollments(1 + dice.below(2));
     let reader = Service::of(cast.reader).instances(1 + dice.below(2));
     let options = if cast.seats_in_block.is_some() { " --blocks" } else { "" };

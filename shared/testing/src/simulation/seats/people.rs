@@ -141,7 +141,7 @@ pub(super) async fn runs_courses(part: Part, rivalry: usize) {
     let manner = |dice: &mut Dice| Manner {
         slowness: dice.below(12),
         told_at_once: dice.chance(700),
-        told_by_event: true,
+        event_at_once: true,
     };
     let patience = *dice.one_of(&[0, 0, 15]);
     for _ in 0..turns {

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     Cast, Catalog, Ledger, Manner, Service,
-    courses::{cancel, change_capacity},
+    courses::{cancel, change_capacity, tell_of},
     people::{accept_offer, cancel_enrollment, enroll, review, transfer},
     play_the_others,
 };
@@ -48,19 +48,21 @@ pub struct Small {
     pub approval_required: bool,
     /// How long a seat that became free is kept for the first of the queue.
     pub offer_hours: Option<u32>,
-    /// Who has joined before, in this order.
-    pub joined: Vec<&'static str>,
+    /// Whether courses have told of the section before anybody came: only then are its
+    /// seats spread. Otherwise it's asked for by who comes first.
+    pub is_known: bool,
+    /// What has happened before, one after the other.
+    pub before: Vec<Act>,
     /// What happens at once.
     pub acts: Vec<Act>,
-    /// Who has left again before, in this order.
-    pub left: Vec<&'static str>,
     /// Whether all talk to one process, or each to one of their own.
     pub one_process: bool,
-    /// Whether events are relayed, and a reader notes them.
-    pub is_read: bool,
-    /// Whether courses tell of what they change. If they don't, there's only what
-    /// was promised before.
-    pub is_told: bool,
+    /// Whether events are relayed as they come to be; or all of them when all else
+    /// has happened, which takes fewer orders.
+    pub relays_at_once: bool,
+    /// Whether courses tell of what they change as soon as it's made. If they don't,
+    /// there's only what was promised before, until the event comes.
+    pub told_at_once: bool,
 }
 
 /// A small world, ready to be opened again and again.
@@ -69,6 +71,8 @@ pub struct Prepared {
     cast: Cast,
     ledger: Ledger,
     documents: Vec<Documents>,
+    /// A law that was broken before.
+    broken: Option<String>,
 }
 
 impl Small {
@@ -79,78 +83,67 @@ impl Small {
             waitlist_capacity: None,
             approval_required: false,
             offer_hours: None,
-            joined: joined.to_vec(),
+            is_known: false,
+            before: joined.iter().copied().map(Act::Enroll).collect(),
             acts: acts.to_vec(),
-            left: Vec::new(),
             one_process: false,
-            is_read: false,
-            is_told: true,
+            relays_at_once: false,
+            told_at_once: true,
         }
     }
 
-    /// Lets those join who have joined before.
+    /// Lets happen what has happened before.
     pub fn prepare(self, cast: &Cast) -> Prepared {
         let mut facts = crate::facts::section("s1", Some(self.capacity));
         facts.waitlist_capacity = self.waitlist_capacity;
         facts.approval_required = self.approval_required;
         facts.offer_hours = self.offer_hours;
-        // A seat that becomes free with the time is given on by a tick, if there's one.
-        let ticks = self.is_read || !self.acts.contains(&Act::Lapse);
-        let is_settled = self.is_told && ticks;
-        let ledger = Ledger::new(Catalog::of(vec![facts]), self.is_read, is_settled);
+        let ledger = Ledger::new(Catalog::of(vec![facts]));
         let mut world = self.empty(cast, &ledger, 1, 1);
-        for name in &self.joined {
-            let ledger = ledger.clone();
-            world.enter(name, |person| async move {
-                let asked = enroll("s1", json!({}), &format!("{}-before", person.name));
-                let heard = person.insist(&asked).await;
-                ledger.note(&asked, &heard);
-            });
+        if self.is_known {
+            world.enter("root", |person| tell_of(person, ledger.clone(), "s1"));
             world.pass_all();
         }
-        for name in &self.left {
-            let ledger = ledger.clone();
-            world.enter(name, |person| async move {
-                let id = ledger.look(|book| book.enrollment_of(&person.name)).unwrap_or_default();
-                let asked = cancel_enrollment(&id, &format!("{}-left", person.name));
-                let heard = person.insist(&asked).await;
-                ledger.note(&asked, &heard);
-            });
+        for (number, act) in self.before.iter().enumerate() {
+            self.enter(&mut world, &ledger, *act, format!("before-{number}"));
             world.pass_all();
         }
-        Prepared { documents: world.documents(), small: self, cast: cast.clone(), ledger }
+        world.settle();
+        let (documents, broken) = (world.documents(), world.violation());
+        Prepared { documents, small: self, cast: cast.clone(), ledger, broken }
     }
 
     /// The section with nobody in it; another seed gives other ids.
     fn empty(&self, cast: &Cast, ledger: &Ledger, instances: usize, seed: u64) -> World {
-        let mut services = vec![cast.enrollments(instances)];
-        if self.is_read {
-            services.push(Service::of(cast.reader));
-        }
+        let services = vec![cast.enrollments(instances), Service::of(cast.reader)];
         let world = World::new(services, ledger.clone(), seed).routed_by_caller();
         play_the_others(&world, ledger);
-        if self.is_read { world } else { world.relaying_later() }
+        if self.relays_at_once { world } else { world.relaying_later() }
+    }
+
+    /// Lets somebody in who does this.
+    fn enter(&self, world: &mut World, ledger: &Ledger, act: Act, key: String) {
+        let manner = Manner {
+            slowness: 0,
+            told_at_once: self.told_at_once,
+            event_at_once: self.relays_at_once,
+        };
+        world.enter(act.by(), |person| happen(act, person, ledger.clone(), key, manner));
     }
 }
 
 impl Prepared {
     /// The world, in which all acts are about to happen.
     pub fn open(&self) -> World {
-        // Events and jobs go to the last process, which is theirs alone.
-        let is_theirs = |act: &Act| matches!(act, Act::CancelSection | Act::Lapse);
-        let events = usize::from(self.small.acts.iter().any(is_theirs));
-        let instances = if self.small.one_process { 1 } else { self.small.acts.len() + events };
+        let instances = if self.small.one_process { 1 } else { self.small.acts.len() };
         let ledger = self.ledger.copied();
         let world = self.small.empty(&self.cast, &ledger, instances, 2);
         let mut world = world.with_documents(self.documents.clone());
+        if let Some(broken) = &self.broken {
+            world.hold(Err(broken.clone()));
+        }
         for (number, act) in self.small.acts.iter().enumerate() {
-            let (ledger, act, key) = (ledger.clone(), *act, format!("key-{number}"));
-            let manner = Manner {
-                slowness: 0,
-                told_at_once: self.small.is_told,
-                told_by_event: self.small.is_read,
-            };
-            world.enter(act.by(), |person| happen(act, person, ledger, key, manner));
+            self.small.enter(&mut world, &ledger, *act, format!("key-{number}"));
         }
         world
     }
@@ -164,6 +157,19 @@ impl Act {
             Self::Approve(_) | Self::Reject(_) | Self::HandOver(..) => "ines",
             Self::Lapse => "time",
             Self::Capacity(_) | Self::CancelSection => "root",
+        }
+    }
+
+    /// The same of somebody who is called otherwise.
+    pub(super) fn renamed(self, called: impl Fn(&'static str) -> &'static str) -> Self {
+        match self {
+            Self::Enroll(name) => Self::Enroll(called(name)),
+            Self::Leave(name) => Self::Leave(called(name)),
+            Self::Accept(name) => Self::Accept(called(name)),
+            Self::HandOver(name, to) => Self::HandOver(called(name), called(to)),
+            Self::Approve(name) => Self::Approve(called(name)),
+            Self::Reject(name) => Self::Reject(called(name)),
+            Self::Lapse | Self::Capacity(_) | Self::CancelSection => self,
         }
     }
 }
