@@ -10,7 +10,7 @@ use testing::simulation::{
 
 use crate::{
     spreading,
-    wrong::{Wrong, enrollments_with},
+    wrong::{Wrong, enrollments_with, ports},
 };
 
 /// Tries every order of some worlds, and says how many there are.
@@ -139,6 +139,26 @@ fn two_at_once_in_one_process() {
         ..Small::of(1, joined, &[Enroll("bob"), Enroll("cid")])
     });
     try_every_order("two at once in one process", worlds);
+}
+
+#[test]
+fn what_is_wrong_with_blocks_is_found_in_a_small_world() {
+    let two = Cast::of(enrollments::domain).in_blocks_of(2);
+    let grows = [Capacity(4)];
+    let wrong = [
+        (
+            spreading().with_ports(ports::ignoring_the_turn),
+            &[] as &[_],
+            &[Enroll("eve"), Capacity(3)] as &[_],
+        ),
+        (two.with_ports(ports::counting_what_is_spread), &["ada"], &grows),
+    ];
+    for (cast, joined, acts) in wrong {
+        let small = Small { is_known: true, ..Small::of(2, joined, acts) };
+        let prepared = small.prepare(&cast);
+        let found = explore(&|| prepared.open());
+        assert!(found.is_err(), "nothing wrong was found in {acts:?}");
+    }
 }
 
 #[test]

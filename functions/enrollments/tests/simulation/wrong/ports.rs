@@ -1,11 +1,17 @@
 //! Ports that are wrong in one way each.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
 use async_trait::async_trait;
 use runtime::{
     Bus, Conflict, Document, Envelope, Key, Ports, Query, Record, Rows, Store, Version, Write,
 };
+use serde_json::{Value, json};
+
+use super::plain::number;
 
 /// A store that forgets preconditions: whoever writes last is right.
 pub fn without_preconditions(ports: Ports) -> Ports {
@@ -27,6 +33,36 @@ pub fn overwriting_blocks(ports: Ports) -> Ports {
     wrong_store(ports, Wrong::OverwritesBlocks)
 }
 
+/// A store that gives a block of another turn for one of the turn that was read.
+pub fn ignoring_the_turn(ports: Ports) -> Ports {
+    wrong_store(ports, Wrong::IgnoresTheTurn)
+}
+
+/// A store that gathers all blocks, and counts the seats of all but one.
+pub fn forgetting_a_block(ports: Ports) -> Ports {
+    wrong_store(ports, Wrong::ForgetsABlock)
+}
+
+/// A store that gathers all blocks, and counts the seats of one twice.
+pub fn counting_a_block_twice(ports: Ports) -> Ports {
+    wrong_store(ports, Wrong::CountsABlockTwice)
+}
+
+/// A store that writes a block that is gone as if it were new.
+pub fn reviving_blocks(ports: Ports) -> Ports {
+    wrong_store(ports, Wrong::RevivesBlocks)
+}
+
+/// A store that spreads the seats, and goes on counting them where they were.
+pub fn counting_what_is_spread(ports: Ports) -> Ports {
+    wrong_store(ports, Wrong::CountsWhatIsSpread)
+}
+
+/// A store that gives the first of the blocks a seat too many.
+pub fn sharing_too_much(ports: Ports) -> Ports {
+    wrong_store(ports, Wrong::SharesTooMuch)
+}
+
 /// A bus that takes events out of the outbox before it has told them.
 pub fn deleting_before_publishing(ports: Ports) -> Ports {
     let bus = Arc::new(WrongBus { bus: ports.bus.clone(), store: ports.store.clone() });
@@ -34,7 +70,8 @@ pub fn deleting_before_publishing(ports: Ports) -> Ports {
 }
 
 fn wrong_store(ports: Ports, wrong: Wrong) -> Ports {
-    let store = Arc::new(WrongStore { store: ports.store.clone(), wrong });
+    let store = WrongStore { store: ports.store.clone(), wrong, turns: Mutex::default() };
+    let store = Arc::new(store);
     Ports { store, ..ports }
 }
 
@@ -44,11 +81,19 @@ enum Wrong {
     TriesAgainUnread,
     AnswersFirst,
     OverwritesBlocks,
+    IgnoresTheTurn,
+    ForgetsABlock,
+    CountsABlockTwice,
+    RevivesBlocks,
+    CountsWhatIsSpread,
+    SharesTooMuch,
 }
 
 struct WrongStore {
     store: Arc<dyn Store>,
     wrong: Wrong,
+    /// The turn of each section's blocks, as it was read last.
+    turns: Mutex<BTreeMap<String, Value>>,
 }
 
 impl WrongStore {
@@ -61,6 +106,101 @@ impl WrongStore {
         }
         Ok(refreshed)
     }
+
+    /// A record of seats or of a block, as it is if turns don't matter.
+    fn of_any_turn(&self, key: &Key, mut record: Record) -> Record {
+        let mut body = read(&record.body);
+        let mut turns = self.turns.lock().expect("no holder panics");
+        if key.collection == SEATS {
+            turns.insert(key.id.clone(), body["turn"].clone());
+        } else if let Some(turn) = body["section_id"].as_str().and_then(|id| turns.get(id)) {
+            body["turn"] = turn.clone();
+            record.body = body.to_string();
+        }
+        record
+    }
+
+    /// The same writes, but for how the seats of one block are counted that is gathered.
+    async fn gathered_wrong(
+        &self,
+        mut writes: Vec<Write>,
+        count: fn(u64, u64) -> u64,
+    ) -> anyhow::Result<Vec<Write>> {
+        let is_gone = |it: &&Write| matches!(it, Write::Delete(key, _) if key.collection == BLOCKS);
+        let gone: Vec<_> = writes.iter().filter(is_gone).map(|it| it.key().clone()).collect();
+        for key in gone {
+            let block = self.store.get(&key).await?;
+            let taken = block.map_or(0, |block| number(&read(&block.body), "taken"));
+            if taken > 0 {
+                edit(&mut writes, SEATS, |seats| {
+                    seats["taken"] = json!(count(number(seats, "taken"), taken));
+                });
+                break;
+            }
+        }
+        Ok(writes)
+    }
+
+    /// The same writes, but that the seats go on being counted where they were.
+    async fn spread_wrong(&self, mut writes: Vec<Write>) -> anyhow::Result<Vec<Write>> {
+        let is_seats = |it: &&Write| it.key().collection == SEATS;
+        let Some(key) = writes.iter().find(is_seats).map(|it| it.key().clone()) else {
+            return Ok(writes);
+        };
+        let before = self.store.get(&key).await?;
+        let taken = before.map_or(0, |before| number(&read(&before.body), "taken"));
+        edit(&mut writes, SEATS, |seats| {
+            if number(seats, "blocks") > 0 && taken > 0 {
+                seats["taken"] = json!(taken);
+            }
+        });
+        Ok(writes)
+    }
+
+    /// The same writes, but that a block that is gone is made anew.
+    async fn revived(&self, writes: Vec<Write>) -> anyhow::Result<Vec<Write>> {
+        let mut revived = Vec::new();
+        for write in writes {
+            revived.push(match write {
+                Write::Replace(key, body, _)
+                    if key.collection == BLOCKS && self.store.get(&key).await?.is_none() =>
+                {
+                    Write::Create(key, body)
+                }
+                other => other,
+            });
+        }
+        Ok(revived)
+    }
+}
+
+const SEATS: &str = "seats";
+const BLOCKS: &str = "seat_blocks";
+
+fn read(body: &str) -> Value {
+    serde_json::from_str(body).expect("what is stored is JSON")
+}
+
+/// Changes the documents of a collection that are written.
+fn edit(writes: &mut [Write], collection: &str, mut edit: impl FnMut(&mut Value)) {
+    for write in writes.iter_mut().filter(|it| it.key().collection == collection) {
+        if let Write::Create(_, body) | Write::Replace(_, body, _) = write {
+            let mut document = read(body);
+            edit(&mut document);
+            *body = document.to_string();
+        }
+    }
+}
+
+/// The same writes, but that the first of new blocks has a seat too many.
+fn shared_too_much(mut writes: Vec<Write>) -> Vec<Write> {
+    let is_new = |it: &&mut Write| matches!(it, Write::Create(key, _) if key.collection == BLOCKS);
+    if let Some(first) = writes.iter_mut().find(is_new) {
+        edit(std::slice::from_mut(first), BLOCKS, |block| {
+            block["most"] = json!(number(block, "most") + 1);
+        });
+    }
+    writes
 }
 
 fn at(write: &Write, standing: Option<Version>) -> Option<Write> {
@@ -79,7 +219,14 @@ fn at(write: &Write, standing: Option<Version>) -> Option<Write> {
 #[async_trait]
 impl Store for WrongStore {
     async fn get(&self, key: &Key) -> anyhow::Result<Option<Record>> {
-        self.store.get(key).await
+        let record = self.store.get(key).await?;
+        let is_turned = matches!(key.collection, SEATS | BLOCKS);
+        Ok(match record {
+            Some(record) if self.wrong == Wrong::IgnoresTheTurn && is_turned => {
+                Some(self.of_any_turn(key, record))
+            }
+            record => record,
+        })
     }
 
     async fn query(&self, query: &Query) -> anyhow::Result<Rows> {
@@ -118,6 +265,24 @@ impl Store for WrongStore {
                 others.extend(self.refreshed(&blocks).await?);
                 self.store.commit(others).await
             }
+            Wrong::IgnoresTheTurn => self.store.commit(writes).await,
+            Wrong::ForgetsABlock => {
+                let writes = self.gathered_wrong(writes, |all, one| all - one).await?;
+                self.store.commit(writes).await
+            }
+            Wrong::CountsABlockTwice => {
+                let writes = self.gathered_wrong(writes, |all, one| all + one).await?;
+                self.store.commit(writes).await
+            }
+            Wrong::RevivesBlocks => {
+                let writes = self.revived(writes).await?;
+                self.store.commit(writes).await
+            }
+            Wrong::CountsWhatIsSpread => {
+                let writes = self.spread_wrong(writes).await?;
+                self.store.commit(writes).await
+            }
+            Wrong::SharesTooMuch => self.store.commit(shared_too_much(writes)).await,
             Wrong::AnswersFirst => {
                 let is_answer = |write: &Write| write.key().collection == "requests";
                 let (answers, others): (Vec<_>, Vec<_>) = writes.into_iter().partition(is_answer);
