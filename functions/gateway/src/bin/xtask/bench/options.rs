@@ -10,7 +10,10 @@ usage: cargo xtask bench [rush | cold] [options]
 
   rush               only the race for seats: here, on Google's emulators where they are found,
                      and by the model of the cloud's database
-  cold               how a container begins: the binary of courses, as its image has it
+  cold               how the containers begin, and how large they are: every domain's binary, as
+                     its image has it. Built from nothing that is half an hour of two cores, then
+                     minutes a domain
+  --domain NAME      cold: only this domain's container
   --connections N    connections of the fast scenarios and of the race (64)
   --people N         people in the race (2000)
   --seats N          seats that they race for (500)
@@ -22,7 +25,7 @@ usage: cargo xtask bench [rush | cold] [options]
   --no-build         take the programs that run there as they are, however old
   --no-model         leave the model of the cloud's database out
   --peer FOLDER      the peer, relative to the workspace (../shared/peers/fastapi_courses)
-  --server FILE      measure this binary instead of building one
+  --server FILE      measure this binary instead of building one (cold: that of --domain)
   --markdown         print Markdown tables";
 
 /// What to measure, and how much of it.
@@ -35,6 +38,8 @@ pub struct Options {
     pub rush: bool,
     /// How a container begins, and nothing else.
     pub cold: bool,
+    /// The one domain whose container is measured; nothing: every domain's.
+    pub domain: Option<String>,
     /// Connections of the fast scenarios and of the race.
     pub connections: usize,
     /// People in the race.
@@ -67,6 +72,7 @@ impl Default for Options {
             help: false,
             rush: false,
             cold: false,
+            domain: None,
             connections: 64,
             people: 2_000,
             seats: 500,
@@ -94,6 +100,7 @@ impl Options {
             match argument.as_str() {
                 "rush" => options.rush = true,
                 "cold" => options.cold = true,
+                "--domain" => options.domain = Some(value()?),
                 "--connections" => options.connections = number(&argument, &value()?)?,
                 "--people" => options.people = number(&argument, &value()?)?,
                 "--seats" => options.seats = number(&argument, &value()?)?,
