@@ -272,17 +272,14 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Members<'_, 'de, A> {
         seed: K,
     ) -> Result<Option<K::Value>, A::Error> {
         let At { place, trail, .. } = self.rest;
-        self.key = match self.bound.next() {
-            Some((name, value)) => {
-                self.value = Some(value);
-                name.clone()
-            }
-            None => {
-                let key = self.rest.it.next_key_seed(Name);
-                match key.inspect_err(|_| trail.note(&Place::Member(place, "?")))? {
-                    Some(key) => key,
-                    None => return Ok(None),
-                }
+        self.key = if let Some((name, value)) = self.bound.next() {
+            self.value = Some(value);
+            name.clone()
+        } else {
+            let key = self.rest.it.next_key_seed(Name);
+            match key.inspect_err(|_| trail.note(&Place::Member(place, "?")))? {
+                Some(key) => key,
+                None => return Ok(None),
             }
         };
         let key = named(seed, &self.key);
