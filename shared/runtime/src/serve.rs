@@ -426,7 +426,7 @@ async fn pass_within(trace: Trace, mut request: Request, next: Next) -> Response
         match tokio::time::timeout(patience, deadline::within(patience, run)).await {
             Ok(Ok(response)) => response,
             Ok(Err(_panic)) => {
-                tracing::error!(path = uri.path(), "a function panicked");
+                tracing::error!(path = &*discreet(uri.path()), "a function panicked");
                 problem(INTERNAL)
             }
             Err(_elapsed) => problem(DEADLINE_EXCEEDED),
@@ -486,6 +486,19 @@ fn dress(headers: &mut HeaderMap, trace: &Trace) {
     }
 }
 
+/// A path as a log may tell it: with its words and ids as they are. What else
+/// somebody has put there may name them, or let in whoever reads it.
+fn discreet(path: &str) -> Cow<'_, str> {
+    const LONGEST: usize = 40;
+    let is_ours = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.');
+    let is_plain = |part: &str| part.len() <= LONGEST && part.bytes().all(is_ours);
+    if path.split('/').all(is_plain) {
+        return Cow::Borrowed(path);
+    }
+    let told = path.split('/').map(|part| if is_plain(part) { part } else { "…" });
+    Cow::Owned(told.collect::<Vec<_>>().join("/"))
+}
+
 /// One line for each request. The query stays out of it: it may name people.
 fn log(method: &Method, path: &str, response: &Response, trace: &Trace, took: Duration) {
     let status = response.status().as_u16();
@@ -495,7 +508,7 @@ fn log(method: &Method, path: &str, response: &Response, trace: &Trace, took: Du
         target: "request",
         function,
         http_request.request_method = method.as_str(),
-        http_request.request_url = path,
+        http_request.request_url = &*discreet(path),
         http_request.status = status,
         http_request.latency = format_args!("{:.6}s", took.as_secs_f64()),
         problem,

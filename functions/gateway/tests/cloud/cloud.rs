@@ -1,7 +1,7 @@
 //! The built program, told to be the cloud.
 
 use std::{
-    env,
+    env, fs,
     io::{BufRead as _, BufReader},
     net::SocketAddr,
     ops::Deref,
@@ -96,6 +96,19 @@ impl Cloud {
     pub fn process(&self, service: &str) -> Process {
         let found = self.processes().into_iter().find(|it| it.service == service);
         found.unwrap_or_else(|| panic!("there's no {service}"))
+    }
+
+    /// Notes what its processes were told by their settings, and nobody else may know.
+    pub fn note_settings(&self) {
+        for process in self.processes().iter().filter_map(|it| it.id) {
+            let settings = fs::read(format!("/proc/{process}/environ")).unwrap_or_default();
+            let settings = String::from_utf8_lossy(&settings);
+            for setting in settings.split('\0').filter_map(|it| it.split_once('=')) {
+                if ["AULA_SECRET", "AULA_SIGNING_KEY"].contains(&setting.0) {
+                    setting.1.lines().for_each(|line| self.secrets.note(line));
+                }
+            }
+        }
     }
 
     /// All that it and its processes have said so far.

@@ -1,13 +1,25 @@
 //! The house's journeys, word for word the same as on the server of one process.
 
-use crate::{cloud::Cloud, foreign_tokens, main_job::main_job, seats::race, support::Issuer};
+use crate::{
+    cloud::Cloud, discretion::tempt, foreign_tokens, main_job::main_job, seats::race,
+    support::Issuer,
+};
 
 #[test]
 fn the_main_job_is_done_by_a_process_for_each_function() {
     let Some(mut cloud) = Cloud::start(&[]) else { return };
     assert!(cloud.processes().len() > 50);
     main_job(&cloud, 30);
+    tempt(&cloud);
+    cloud.note_settings();
     assert!(cloud.stop());
+
+    // What lets functions in and what they sign with isn't told either.
+    let said = cloud.said();
+    for function in ["identity.sign_in", "enrollments.enroll", "notifications.send_due"] {
+        assert!(said.iter().any(|it| it.contains(function)), "{function} has told nothing");
+    }
+    cloud.secrets.are_not_in(&said);
 }
 
 #[test]

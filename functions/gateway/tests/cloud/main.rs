@@ -12,6 +12,8 @@ mod kills;
 mod operator;
 mod stats;
 
+#[path = "../house/discretion.rs"]
+mod discretion;
 #[path = "../house/foreign_tokens.rs"]
 mod foreign_tokens;
 #[path = "../house/main_job.rs"]

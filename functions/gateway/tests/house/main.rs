@@ -8,6 +8,7 @@ mod crash;
 mod declarations;
 mod dependencies;
 mod deployment;
+mod discretion;
 mod erasure;
 mod events;
 mod foreign_tokens;

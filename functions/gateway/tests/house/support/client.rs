@@ -15,7 +15,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::Person;
+use super::{Person, secrets::Secrets};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -74,14 +74,16 @@ pub struct Client {
     pub address: SocketAddr,
     idle: Mutex<Vec<BufReader<TcpStream>>>,
     keys: AtomicU64,
+    /// What was said in confidence.
+    pub secrets: Secrets,
     /// Who runs the platform, once they are signed in.
     pub(super) admin: OnceLock<Person>,
 }
 
 impl Client {
     pub fn to(address: SocketAddr) -> Self {
-        let (idle, admin) = Default::default();
-        Self { address, idle, keys: AtomicU64::new(1), admin }
+        let (idle, secrets, admin) = Default::default();
+        Self { address, idle, keys: AtomicU64::new(1), secrets, admin }
     }
 
     pub fn get(&self, path: &str, token: &str) -> Answer {
@@ -138,6 +140,26 @@ impl Client {
     }
 
     pub fn try_send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(String, String)],
+        body: &[u8],
+    ) -> io::Result<Answer> {
+        let answer = self.exchange(method, path, headers, body);
+        for (name, value) in headers {
+            if name.eq_ignore_ascii_case("authorization") {
+                self.secrets.note(value.split_once(' ').map_or(&**value, |it| it.1));
+            }
+        }
+        self.secrets.note_body(&serde_json::from_slice(body).unwrap_or_default());
+        if let Ok(answer) = &answer {
+            self.secrets.note_body(&answer.body);
+        }
+        answer
+    }
+
+    fn exchange(
         &self,
         method: &str,
         path: &str,

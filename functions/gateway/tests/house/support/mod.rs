@@ -5,6 +5,7 @@ mod client;
 mod issuer;
 mod mail;
 mod people;
+mod secrets;
 pub mod server;
 
 pub use client::{Answer, Client};

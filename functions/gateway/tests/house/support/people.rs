@@ -36,7 +36,8 @@ impl Client {
 
     /// Makes an account and shows that its address is real.
     pub fn register(&self, email: &str) {
-        let name = email.split('@').next().unwrap_or(email);
+        // A name that stands nowhere by chance.
+        let name = format!("{} Quispe Huamán", email.split('@').next().unwrap_or(email));
         let account = json!({ "email": email, "password": PASSWORD, "name": name });
         self.post("/v1/users", "", &account).ok();
         let code = self.wait_for_code(email);
