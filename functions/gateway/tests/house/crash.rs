@@ -3,10 +3,13 @@
 
 use std::{
     collections::BTreeMap,
-    fs, thread,
+    fs,
+    path::{Path, PathBuf},
+    thread,
     time::{Duration, Instant},
 };
 
+use embedded::store::Database;
 use serde_json::{Value, json};
 
 use crate::{
@@ -16,18 +19,28 @@ use crate::{
 };
 
 /// The same issuer for every incarnation, so that tokens stay good.
-fn start(data: Option<std::path::PathBuf>) -> Server {
-    let more = vec!["--public-url".to_owned(), "http://aula.example".to_owned()];
+fn start(data: Option<PathBuf>, words: &[&str]) -> Server {
+    let more = ["--public-url", "http://aula.example"].iter().chain(words);
+    let more = more.map(|it| (*it).to_owned()).collect();
     Server::start(Options { data, more, ..Options::default() })
 }
 
 #[test]
 fn no_seat_and_no_answer_is_lost_when_the_server_is_killed_in_a_race() {
+    race_with_crashes(10, &[]);
+}
+
+#[test]
+fn none_is_lost_where_the_seats_are_in_blocks() {
+    race_with_crashes(80, &["--seats-in-block", "2"]);
+}
+
+/// A race for so many seats, on a server that is started with these words.
+fn race_with_crashes(seats: usize, words: &[&str]) {
     const PEOPLE: usize = 120;
-    const SEATS: usize = 10;
-    let mut server = start(None);
+    let mut server = start(None, words);
     let teacher = server.sign_up("ines@aula.example", &["instructor"]);
-    let section = server.open_section(&teacher, &json!({ "capacity": SEATS }));
+    let section = server.open_section(&teacher, &json!({ "capacity": seats }));
     let mut people = crowd(&server, PEOPLE);
 
     // What each was told with a 201, over all incarnations.
@@ -41,7 +54,10 @@ fn no_seat_and_no_answer_is_lost_when_the_server_is_killed_in_a_race() {
         }
         let audit = server::run(&data, &["audit"]);
         assert!(audit.status.success(), "round {round}: {audit:?}");
-        server = start(Some(data));
+        if round == 0 {
+            assert_eq!(blocks(&data) > 0, !words.is_empty(), "blocks of seats");
+        }
+        server = start(Some(data), words);
         for (user_id, answer) in &told {
             let path = format!("/v1/enrollments/{}", text(&answer["id"]));
             let kept = server.get(&path, &section.teacher.token).ok();
@@ -63,11 +79,20 @@ fn no_seat_and_no_answer_is_lost_when_the_server_is_killed_in_a_race() {
 
     let members = server.members(&section);
     assert_eq!(members.len(), PEOPLE);
-    assert_eq!(members.iter().filter(|it| it["state"] == "confirmed").count(), SEATS);
+    assert_eq!(members.iter().filter(|it| it["state"] == "confirmed").count(), seats);
     let data = server.stop();
     let audit = server::run(&data, &["audit"]);
     assert!(audit.status.success(), "{audit:?}");
     let _ = fs::remove_dir_all(data);
+}
+
+/// How many documents there are that have a share of a section's seats.
+fn blocks(data: &Path) -> usize {
+    let database = Database::open_read_only(data).expect("a folder with documents");
+    let domains = gateway::domains();
+    let enrollments = domains.iter().find(|it| it.name == "enrollments").expect("it's a domain");
+    let store = database.domain(enrollments.name, &enrollments.collections);
+    store.and_then(|it| Ok(it.scan("seat_blocks")?.count())).expect("a collection")
 }
 
 /// Has people race for seats, kills the server in the middle, and gives back
@@ -77,7 +102,7 @@ fn race_until_killed(
     section: &Section,
     people: &[Person],
     round: u64,
-) -> (std::path::PathBuf, Vec<(String, Value)>) {
+) -> (PathBuf, Vec<(String, Value)>) {
     let answers = thread::scope(|scope| {
         let racing: Vec<_> = people
             .iter()
@@ -115,7 +140,7 @@ fn kill(server: &Server) {
 
 #[test]
 fn a_reminder_comes_once_though_the_server_is_killed_around_its_time() {
-    let mut server = start(None);
+    let mut server = start(None, &[]);
     let teacher = server.sign_up("ines@aula.example", &["instructor"]);
     let bo = server.sign_up("bo@aula.example", &[]);
     let section = server.open_section(
@@ -137,7 +162,7 @@ fn a_reminder_comes_once_though_the_server_is_killed_around_its_time() {
             // Whatever the server does meanwhile, somebody reads.
             server.get("/health/live", "").ok();
         }
-        server = start(Some(server.kill()));
+        server = start(Some(server.kill()), &[]);
     }
 
     let reminders = |server: &Server| {
