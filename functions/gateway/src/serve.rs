@@ -1,9 +1,11 @@
 //! The local server: every function of every domain in one process.
 
 use std::{
+    cell::OnceCell,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     sync::Arc,
     thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
@@ -12,6 +14,7 @@ use runtime::{Ports, SecondIssuer, Settings, limits::Limits};
 use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{SignalKind, signal},
+    time::timeout,
 };
 
 use crate::{
@@ -19,6 +22,10 @@ use crate::{
     domains, log, pages,
     platform::{self, local::Surveyor},
 };
+
+/// How long it may take to end, from the signal on: whoever sent it loses patience after
+/// ten seconds.
+const ENDS_WITHIN: Duration = Duration::from_secs(9);
 
 /// What the pages know of the server.
 #[derive(Clone)]
@@ -54,8 +61,18 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         // A file may be larger than any request, and take longer.
         let router = runtime::with_front(router, &front).merge(platform.files_router());
         tell(options, address);
+        let told = OnceCell::new();
+        let stop = async {
+            stop.await;
+            told.get_or_init(Instant::now);
+        };
         runtime::listen(listener, router, stop).await;
-        platform.shutdown().await?;
+        // What doesn't get done now is done after the next start, as after a crash.
+        let left = told.get().map_or(ENDS_WITHIN, |it| ENDS_WITHIN.saturating_sub(it.elapsed()));
+        match timeout(left, platform.shutdown()).await {
+            Ok(ended) => ended?,
+            Err(_elapsed) => tracing::warn!("some work waits for the next start"),
+        }
         tracing::info!("stopped");
         Ok(())
     })

@@ -1,12 +1,18 @@
 //! The built program: how it starts, stops and starts again.
 
-use std::{fs, net::SocketAddr};
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 
 use crate::support::{
-    Options, Server,
+    Options, PASSWORD, Server,
     server::{new_folder, run},
+    until,
 };
 
 #[test]
@@ -68,6 +74,85 @@ fn a_stopping_server_finishes_what_it_has_begun() {
     assert!(said.contains("stopping") && said.contains("stopped"), "{said}");
     let refused = server.try_send("GET", "/v1/courses", &[], b"");
     assert!(refused.is_err(), "nobody listens any more");
+}
+
+/// A registration of which only a part has been sent, and that is being read; and its rest.
+fn half_sent(server: &Server) -> (BufReader<TcpStream>, String) {
+    let account =
+        json!({ "email": "ada@example.com", "password": PASSWORD, "name": "Ada" }).to_string();
+    let (sent, rest) = account.split_at(9);
+    let stream = TcpStream::connect(server.address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+    let mut stream = BufReader::new(stream);
+    let head = format!(
+        "POST /v1/users HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+        Content-Length: {}\r\nExpect: 100-continue\r\n\r\n{sent}",
+        account.len()
+    );
+    stream.get_mut().write_all(head.as_bytes()).unwrap();
+    // It's being answered already when it's told to send more.
+    assert_eq!(status_line(&mut stream), "HTTP/1.1 100 Continue\r\n");
+    assert_eq!(status_line(&mut stream), "\r\n");
+    (stream, rest.to_owned())
+}
+
+fn status_line(stream: &mut BufReader<TcpStream>) -> String {
+    let mut line = String::new();
+    stream.read_line(&mut line).unwrap();
+    line
+}
+
+#[test]
+fn a_request_that_has_begun_is_answered_by_a_stopping_server() {
+    let mut server = Server::start(Options::default());
+    let (mut begun, rest) = half_sent(&server);
+    server.ask_to_end();
+    until("it to stop", || server.said().iter().any(|it| it.contains("stopping")).then_some(()));
+    begun.get_mut().write_all(rest.as_bytes()).unwrap();
+    assert_eq!(status_line(&mut begun), "HTTP/1.1 202 Accepted\r\n");
+    assert!(server.wait().success());
+}
+
+#[test]
+fn a_request_that_hangs_keeps_no_server_from_stopping_in_time() {
+    let mut server = Server::start(Options::default());
+    let _never_finished = half_sent(&server);
+    let began = Instant::now();
+    server.ask_to_end();
+    assert!(server.wait().success());
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    let said = server.said().join("\n");
+    assert!(said.contains("some requests were still running"), "{said}");
+}
+
+#[test]
+fn http_2_is_spoken_without_tls() {
+    let server = Server::start(Options::default());
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+    // A frame (RFC 9113): length, type, flags, stream, payload.
+    let frame = |kind: u8, flags: u8, stream: u8, payload: &[u8]| {
+        let length = u8::try_from(payload.len()).unwrap();
+        [&[0, 0, length, kind, flags, 0, 0, 0, stream], payload].concat()
+    };
+    let (settings, headers) = (4, 1);
+    // GET, http, and a path and an authority as they are (RFC 7541).
+    let mut asked = vec![0x82, 0x86, 0x04, 12];
+    asked.extend(b"/health/live");
+    asked.extend([0x01, 1, b'x']);
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
+    stream.write_all(&frame(settings, 0, 0, &[])).unwrap();
+    stream.write_all(&frame(headers, 0b101, 1, &asked)).unwrap();
+    let answered = loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).unwrap();
+        let mut payload = vec![0; usize::from(u16::from_be_bytes([head[1], head[2]]))];
+        stream.read_exact(&mut payload).unwrap();
+        if head[3] == headers {
+            break payload;
+        }
+    };
+    assert_eq!(answered[0], 0x88, "200");
 }
 
 #[test]

@@ -125,9 +125,19 @@ impl Server {
 
     /// Asks it to end, and waits.
     pub fn terminate(&mut self) -> ExitStatus {
+        self.ask_to_end();
+        self.wait()
+    }
+
+    /// Asks it to end.
+    pub fn ask_to_end(&self) {
         let id = self.child.id().to_string();
         let asked = Command::new("kill").args(["-TERM", &id]).status().expect("kill is there");
         assert!(asked.success());
+    }
+
+    /// Waits until it has ended.
+    pub fn wait(&mut self) -> ExitStatus {
         until("the server to end", || self.child.try_wait().expect("it can be asked"))
     }
 }
