@@ -105,8 +105,8 @@ impl Aula {
     pub fn add_categories(&self, admin: &str) -> Result<()> {
         for category in CATEGORIES {
             let request = Request::post("/v1/categories").bearer(admin);
-            let request = request.json(&json!({ "name": category }));
-            succeed_at_last(self.address, &format!("bench-category-{category}"), request)?;
+            let request = request.key(&format!("bench-category-{category}"));
+            succeed_at_last(self.address, request.json(&json!({ "name": category })))?;
         }
         Ok(())
     }
@@ -228,8 +228,8 @@ impl Platform for Aula {
 
     fn open_section(&self, address: SocketAddr, plan: SectionPlan) -> Result<Section> {
         let SectionPlan { in_days, .. } = plan;
-        let made = |what: &str, request| {
-            succeed_at_last(address, &format!("bench-{what}-{in_days}"), request)
+        let made = |what: &str, request: Request| {
+            succeed_at_last(address, request.key(&format!("bench-{what}-{in_days}")))
         };
         let course = ids(&[made("course", self.draft(0))?])?.remove(0);
         made("publish", self.publication(&course))?;
@@ -257,7 +257,7 @@ impl Platform for Aula {
             .map(|number| {
                 Request::post("/v1/enrollments")
                     .bearer(&self.people[number])
-                    .header("Idempotency-Key", &format!("bench-{}-{number}", section.section))
+                    .key(&format!("bench-{}-{number}", section.section))
                     .json(&body)
                     .bytes()
             })
@@ -292,7 +292,7 @@ impl Platform for Aula {
     }
 
     fn counters(&self, address: SocketAddr) -> Result<Counters> {
-        let stats = succeed(address, Request::get("/local/stats"))?;
+        let stats = succeed_at_last(address, Request::get("/local/stats"))?;
         let store = |name: &str| stats["store"][name].as_u64();
         Ok(Counters {
             commits: store("commits"),

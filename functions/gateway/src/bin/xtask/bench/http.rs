@@ -42,6 +42,12 @@ impl Request {
         self
     }
 
+    /// Says that it's the same request whenever it has this key.
+    #[must_use]
+    pub fn key(self, key: &str) -> Self {
+        self.header("Idempotency-Key", key)
+    }
+
     /// Signs the request with an access token.
     #[must_use]
     pub fn bearer(self, token: &str) -> Self {
@@ -229,11 +235,11 @@ pub fn succeed(address: SocketAddr, request: Request) -> Result<Value> {
     Ok(body)
 }
 
-/// Like [`succeed`], for a request with an idempotency key: it's sent again while the platform
-/// says that it can't do this just now, as one does whose processes have only just started.
-pub fn succeed_at_last(address: SocketAddr, key: &str, request: Request) -> Result<Value> {
+/// Like [`succeed`], for a request that may be sent again: it is while the platform says that it
+/// can't do this just now, as one does whose processes have only just started.
+pub fn succeed_at_last(address: SocketAddr, request: Request) -> Result<Value> {
     let line = request.head.lines().next().unwrap_or_default().to_owned();
-    let bytes = request.header("Idempotency-Key", key).bytes();
+    let bytes = request.bytes();
     let begin = Instant::now();
     loop {
         let mut connection = Connection::open(address)?;

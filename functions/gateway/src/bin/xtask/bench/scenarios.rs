@@ -307,8 +307,9 @@ impl Subject<'_> {
         let Self { platform, server, folder } = self;
         settle(*platform, server.address)?;
         let weather = Weather::now(folder)?;
-        let mut connections = load.connect(server.address)?;
         let counters = platform.counters(server.address)?;
+        // After all that may take a while: a server closes a connection that says nothing.
+        let mut connections = load.connect(server.address)?;
         let (first_before, engines_before) = (server.first_cpu()?, server.engines_cpu()?);
         let cpu_before = server.cpu()?;
         let answers = load.run(&mut connections)?;
