@@ -16,14 +16,14 @@ const SUBSCRIBER: &str = "notifications.on_identity_code_requested";
 const EVENT: &str = "identity.code_requested.v1";
 
 /// A project on the emulators, and the program that an operator calls.
-struct Operator {
+pub struct Operator {
     project: String,
     firestore: Client,
     pubsub: Client,
 }
 
 impl Operator {
-    fn of(cloud: &Cloud) -> Option<Self> {
+    pub fn of(cloud: &Cloud) -> Option<Self> {
         let read = |line: &String| serde_json::from_str::<Value>(line).ok();
         let said = cloud.said();
         let mut projects = said
@@ -48,11 +48,18 @@ impl Operator {
     }
 
     /// What is said to these words.
-    fn said(&self, words: &[&str]) -> String {
+    pub fn said(&self, words: &[&str]) -> String {
         let output = self.ask(words);
         let complaint = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{words:?}: {complaint}");
         String::from_utf8(output.stdout).expect("it's text")
+    }
+
+    /// How many documents a collection has, as far as one page tells.
+    pub fn count(&self, database: &str, collection: &str) -> usize {
+        let documents = format!("/v1/projects/{}/databases/{database}/documents", self.project);
+        let page = self.firestore.get(&format!("{documents}/{collection}?pageSize=100"), "").ok();
+        page["documents"].as_array().map_or(0, Vec::len)
     }
 
     fn list(&self) -> Vec<String> {

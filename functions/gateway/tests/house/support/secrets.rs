@@ -67,7 +67,8 @@ impl Secrets {
         if text.contains('@') && !text.contains(' ') {
             self.note(text);
         }
-        let digits = text.split(|it: char| !it.is_ascii_digit());
+        // A trace has runs of digits too; a code stands in a letter.
+        let digits = text.split(|it: char| !it.is_ascii_digit()).filter(|_| text.contains(' '));
         digits.filter(|it| it.len() == 8).for_each(|it| self.note(it));
         let is_of_a_token = |it: char| it.is_ascii_alphanumeric() || "-_.~%".contains(it);
         for (_, link) in text.match_indices("token=").map(|(at, it)| (at, &text[at + it.len()..])) {
