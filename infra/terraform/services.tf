@@ -36,8 +36,8 @@ locals {
         })
       },
       # Whose calls are the platform's own, by what they are. The gateway isn't among them: it calls for people.
-      length(local.calling[service]) == 0 ? {} : {
-        AULA_CALLERS = join(",", [for domain in local.calling[service] : google_service_account.domain[domain].email])
+      !contains(values(it.functions)[*].invoker, "domains") ? {} : {
+        AULA_CALLERS = coalesce(join(",", [for domain in local.calling[service] : google_service_account.domain[domain].email]), "nobody")
       },
       !contains(values(it.functions)[*].invoker, "push") ? {} : { AULA_PUSH_ACCOUNT = google_service_account.push.email },
       !contains(values(it.functions)[*].invoker, "scheduler") ? {} : { AULA_SCHEDULER_ACCOUNT = google_service_account.scheduler.email },

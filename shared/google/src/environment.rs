@@ -6,8 +6,8 @@ use base64::{
     Engine,
     prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
 };
-
-use runtime::{Access, Domain, IdentityProvider, SecondIssuer};
+use contracts::{Endpoint as _, identity::ExchangeToken};
+use runtime::{Access, Domain, Function, IdentityProvider, Need, SecondIssuer, Trigger};
 
 use crate::{identity::SigningKey, peers::Peers};
 
@@ -44,7 +44,8 @@ pub struct Environment {
     pub kms_url: String,
     /// `AULA_AUDIENCES`: the addresses by which the platform calls this service.
     pub audiences: Vec<String>,
-    /// `AULA_CALLERS`: the service accounts of the functions that may call.
+    /// `AULA_CALLERS`: the service accounts of the functions that may call; `nobody`,
+    /// where none may what could be called.
     pub callers: Vec<String>,
     /// `AULA_PUSH_ACCOUNT`: the service account that events are pushed by.
     pub push_account: Option<String>,
@@ -221,9 +222,59 @@ impl Environment {
                 "FUNCTION_TARGET is {target}, which isn't in {name}; it has: {there}"
             ));
         }
-        let is_called = served().any(|it| it.access == Access::System);
-        if is_called && self.audiences.is_empty() && !self.unsigned_push {
-            faults.push("AULA_AUDIENCES isn't set: the platform couldn't call this".to_owned());
+        // What is only missed when it's needed is missed by people: so it's needed to start.
+        let served: Vec<_> = served().collect();
+        self.fit_callers(&served, faults);
+        self.fit_needs(domain, faults);
+    }
+
+    /// Notes what it isn't told of those who run these functions.
+    fn fit_callers(&self, served: &[&Function], faults: &mut Vec<String>) {
+        let mut need = |is_there: bool, name: &str, why: &str, run: fn(&Function) -> bool| {
+            let functions = served.iter().filter(|it| run(it)).map(|it| it.id.as_str());
+            let functions: Vec<_> = functions.collect();
+            if !is_there && !functions.is_empty() {
+                faults.push(format!("{name} isn't set: {why} {}", functions.join(", ")));
+            }
+        };
+        let open = self.unsigned_push;
+        let has = |account: &Option<String>| open || account.is_some();
+        need(
+            open || !self.audiences.is_empty(),
+            "AULA_AUDIENCES",
+            "the platform couldn't call",
+            |it| it.access == Access::System,
+        );
+        need(!self.callers.is_empty(), "AULA_CALLERS", "no domain could call", |it| {
+            it.access == Access::System && matches!(it.trigger, Trigger::Http(_))
+        });
+        need(has(&self.push_account), "AULA_PUSH_ACCOUNT", "no event would come to", |it| {
+            matches!(it.trigger, Trigger::Event(_))
+        });
+        need(has(&self.scheduler_account), "AULA_SCHEDULER_ACCOUNT", "nobody could run", |it| {
+            matches!(it.trigger, Trigger::Schedule(_))
+        });
+    }
+
+    /// Notes what isn't there that a domain says it needs, and whom it couldn't call.
+    fn fit_needs(&self, domain: &Domain, faults: &mut Vec<String>) {
+        for it in &domain.needs {
+            let (is_there, name, what) = match it {
+                Need::Signing => (self.signing_key.is_some(), "AULA_SIGNING_KEY", "sign tokens"),
+                Need::Mail => (self.smtp_server.is_some(), "AULA_SMTP_URL", "send mail"),
+                Need::Files => (self.files_bucket.is_some(), "AULA_FILES_BUCKET", "keep files"),
+            };
+            if !is_there {
+                faults.push(format!("{name} isn't set: {} couldn't {what}", domain.name));
+            }
+        }
+        // Tokens are exchanged where there's another issuer of them.
+        let is_asked = |it: &&str| *it != ExchangeToken::OPERATION || self.second_issuer.is_some();
+        let called = domain.calls.iter().copied().filter(is_asked);
+        let nowhere: Vec<_> = called.filter(|it| self.peers.of(it).is_none()).collect();
+        if !nowhere.is_empty() {
+            let nowhere = nowhere.join(", ");
+            faults.push(format!("AULA_PEERS doesn't say where these are: {nowhere}"));
         }
     }
 
@@ -357,8 +408,10 @@ mod tests {
     }
 
     #[test]
-    fn five_settings_are_enough() {
+    fn seven_settings_are_enough() {
         let environment = read(&[
+            ("AULA_PUSH_ACCOUNT", "push@aula.example"),
+            ("AULA_SCHEDULER_ACCOUNT", "scheduler@aula.example"),
             ("GOOGLE_CLOUD_PROJECT", "aula-test"),
             ("AULA_PUBLIC_URL", "https://aula.example/"),
             ("AULA_SECRET", SECRET),
@@ -421,9 +474,64 @@ mod tests {
         assert!(!told.contains("hunter2") && !told.contains("dG9v"), "{told}");
     }
 
+    /// What is told of a domain's settings, of which these aren't set.
+    fn missing(domain: &Domain, unset: &[&str], set: &[(&str, &str)]) -> Vec<String> {
+        let all = [
+            ("GOOGLE_CLOUD_PROJECT", "p"),
+            ("AULA_PUBLIC_URL", "https://a.example"),
+            ("AULA_SECRET", SECRET),
+            ("AULA_AUDIENCES", "https://letters.example"),
+            ("AULA_PUSH_ACCOUNT", "push@aula.example"),
+            ("AULA_SCHEDULER_ACCOUNT", "scheduler@aula.example"),
+            ("AULA_SIGNING_KEY", "/keys/signing.pem"),
+            ("AULA_SMTP_URL", "smtp://mail"),
+            ("AULA_PEERS", "identity.get_contact=https://contact.example"),
+        ];
+        let all = || set.iter().chain(&all).filter(|it| !unset.contains(&it.0));
+        let get = |name: &str| all().find(|it| it.0 == name).map(|it| it.1.to_owned());
+        let told = Environment::read(domain, get).map_or_else(|it| it.0, |_| Vec::new());
+        told
+    }
+
+    #[test]
+    fn what_the_served_functions_need_is_needed_to_start() {
+        use contracts::identity::GetContact;
+        let domain = || {
+            let letters = conformance::bus::letters().calls::<GetContact>();
+            letters.needs(Need::Signing).needs(Need::Mail)
+        };
+        assert_eq!(missing(&domain(), &[], &[]), Vec::<String>::new());
+        let needed = [
+            "AULA_AUDIENCES",
+            "AULA_PUSH_ACCOUNT",
+            "AULA_SCHEDULER_ACCOUNT",
+            "AULA_SIGNING_KEY",
+            "AULA_SMTP_URL",
+            "AULA_PEERS",
+        ];
+        let told = missing(&domain(), &needed, &[]);
+        let named: Vec<_> = told.iter().filter_map(|it| it.split(' ').next()).collect();
+        assert_eq!(named, needed, "{told:?}");
+        assert_eq!(
+            told[1],
+            "AULA_PUSH_ACCOUNT isn't set: no event would come to \
+            letters.on_letters_sent, letters.on_letters_read"
+        );
+        assert!(told[5].ends_with("identity.get_contact"), "{told:?}");
+
+        // Who runs a function is needed where it's served.
+        let relay = [("FUNCTION_TARGET", "letters.relay")];
+        assert_eq!(missing(&domain(), &["AULA_PUSH_ACCOUNT"], &relay), Vec::<String>::new());
+        assert_eq!(missing(&domain(), &["AULA_SCHEDULER_ACCOUNT"], &relay).len(), 1);
+        // Emulators send no tokens.
+        let open = [("AULA_UNSIGNED_PUSH", "true")];
+        assert_eq!(missing(&domain(), &needed[..3], &open), Vec::<String>::new());
+    }
+
     #[test]
     fn a_secret_is_not_shown() {
         let set = [
+            ("AULA_UNSIGNED_PUSH", "true"),
             ("GOOGLE_CLOUD_PROJECT", "p"),
             ("AULA_PUBLIC_URL", "https://a.example"),
             ("AULA_SECRET", SECRET),

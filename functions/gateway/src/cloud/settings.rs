@@ -77,7 +77,6 @@ impl Settings {
             ("AULA_JWKS_URL", format!("{}/.well-known/jwks.json", services[JWKS].url())),
             ("AULA_SECRET", self.secret.clone()),
             ("AULA_AUDIENCES", service.url()),
-            ("AULA_CALLERS", self.callers(functions())),
             ("AULA_PEERS", peers.join(",")),
         ];
         let mut also = |wanted: bool, name, value: &str| {
@@ -85,6 +84,8 @@ impl Settings {
                 environment.push((name, value.to_owned()));
             }
         };
+        let callers = self.callers(functions());
+        also(is_run_by(Invoker::Domains), "AULA_CALLERS", &callers);
         let (push, scheduler) = (self.account("push"), self.account("scheduler"));
         also(is_run_by(Invoker::Push), "AULA_PUSH_ACCOUNT", &push);
         also(is_run_by(Invoker::Scheduler), "AULA_SCHEDULER_ACCOUNT", &scheduler);
@@ -122,13 +123,14 @@ impl Settings {
         account(name, &self.project)
     }
 
-    /// The service accounts of the domains that may call these.
+    /// The service accounts of the domains that may call these. What is for operators
+    /// alone none may.
     fn callers<'a>(&self, functions: impl Iterator<Item = &'a Function>) -> String {
         let mut callers: Vec<_> =
             functions.flat_map(|it| &it.callers).map(|it| self.account(it)).collect();
         callers.sort();
         callers.dedup();
-        callers.join(",")
+        if callers.is_empty() { "nobody".to_owned() } else { callers.join(",") }
     }
 }
 
@@ -205,6 +207,8 @@ mod tests {
         let enroll = told("enrollments-enroll");
         assert!(enroll["AULA_PEERS"].contains("courses.get_section_facts=http"));
         assert!(enroll["AULA_PEERS"].contains("identity.exchange_token=http"));
+        assert!(!enroll.contains_key("AULA_CALLERS"));
+        assert_eq!(told("courses-import")["AULA_CALLERS"], "nobody");
     }
 
     #[test]

@@ -17,6 +17,9 @@ pub fn environment(domain: &Domain, set: &[(&str, &str)]) -> Environment {
         ("AULA_PUBLIC_URL", PUBLIC_URL),
         ("AULA_SECRET", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
         ("AULA_AUDIENCES", "https://here.example"),
+        ("AULA_CALLERS", "nobody"),
+        ("AULA_PUSH_ACCOUNT", "push@aula.example"),
+        ("AULA_SCHEDULER_ACCOUNT", "scheduler@aula.example"),
     ];
     let get = |name: &str| {
         let set = set.iter().chain(&always).find(|(it, _)| *it == name)?;
@@ -107,6 +110,46 @@ mod tests {
         assert_eq!(container.send("POST", "/jobs/letters.relay", &[], "").await.status, 204);
         let other = "/events/letters.on_letters_sent";
         assert_eq!(container.send("POST", other, &[], "").await.status, 404);
+    }
+
+    #[tokio::test]
+    async fn it_speaks_http_2_without_tls_to_whoever_begins_with_it() {
+        let container = Container::start(letters(), &[]).await;
+        let client = reqwest::Client::builder().no_proxy().tls_certs_only([]);
+        let client = client.http2_prior_knowledge().build().unwrap();
+        let ask = |path: &str| client.get(format!("{}{path}", container.url)).send();
+        // Several at once, on one connection.
+        let (live, ready, nowhere) =
+            tokio::join!(ask("/health/live"), ask("/health/ready"), ask("/v1/nothing"));
+        for (answer, status) in [(live, 200), (ready, 200), (nowhere, 404)] {
+            let answer = answer.unwrap();
+            assert_eq!(answer.version(), reqwest::Version::HTTP_2);
+            assert_eq!(answer.status(), status);
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_runs_after_an_answer() {
+        let set = [("AULA_UNSIGNED_PUSH", "true"), ("PUBSUB_EMULATOR_HOST", "127.0.0.1:9")];
+        let container = Container::start(letters(), &set).await;
+        // A client of its own is kept, so that its connection is there before and after.
+        let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
+        let push = async |id: &str, act: &str| {
+            let request = client.post(format!("{}/events/letters.on_letters_sent", container.url));
+            let request = request.header("ce-id", id).header("ce-type", "letters.sent.v1");
+            let request = request.header("ce-source", "letters");
+            let request = request.header("ce-time", "2026-03-02T12:00:00.000Z");
+            let sent = format!(r#"{{"id":"{id}","act":"{act}","text":""}}"#);
+            request.body(sent).send().await.unwrap().status().as_u16()
+        };
+        let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        assert_eq!(push("a", "Take").await, 204);
+        let before = tasks();
+        // What it tells can't be published, what fails is tried, and nobody is left to do it.
+        for (id, act, status) in [("b", "Take", 204), ("c", "Answer", 204), ("d", "Fail", 503)] {
+            assert_eq!(push(id, act).await, status);
+            assert_eq!(tasks(), before, "{act}");
+        }
     }
 
     #[tokio::test]

@@ -13,19 +13,20 @@ use crate::{
     fake::{BUCKET, Fake},
 };
 
-/// The files of a domain whose container has these settings.
-fn files(domain: Domain, set: &[(&str, &str)]) -> Arc<dyn Files> {
+/// A container's setting, of which these are its own.
+fn setting(name: &str, set: &[(&str, &str)]) -> Option<String> {
     let always = [
         ("GOOGLE_CLOUD_PROJECT", "aula-test"),
         ("AULA_PUBLIC_URL", "https://aula.example"),
         ("AULA_SECRET", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
-        ("AULA_AUDIENCES", "https://here.example"),
+        ("AULA_UNSIGNED_PUSH", "true"),
     ];
-    let get = |name: &str| {
-        let set = set.iter().chain(&always).find(|(it, _)| *it == name)?;
-        Some(set.1.to_owned())
-    };
-    let environment = Environment::read(&domain, get).unwrap();
+    set.iter().chain(&always).find(|it| it.0 == name).map(|it| it.1.to_owned())
+}
+
+/// The files of a domain whose container has these settings.
+fn files(domain: Domain, set: &[(&str, &str)]) -> Arc<dyn Files> {
+    let environment = Environment::read(&domain, |name| setting(name, set)).unwrap();
     let platform = Platform::new(environment, domain).unwrap();
     platform.host().function("letters.relay").unwrap().ports.files.clone()
 }
@@ -59,11 +60,14 @@ async fn a_containers_files_are_in_the_bucket_in_a_folder_of_its_domain() {
 }
 
 #[tokio::test]
-async fn without_a_bucket_or_the_need_there_are_none() {
+async fn without_the_need_there_are_none_and_without_a_bucket_it_does_not_start() {
     let download = Download::new(FileName::parse("a").unwrap(), 60).unwrap();
-    let bucket = [("AULA_FILES_BUCKET", BUCKET)];
-    for (domain, set) in [(letters().needs(Need::Files), &[][..]), (letters(), &bucket[..])] {
-        let refused = files(domain, set).download_link(&download).await;
-        assert!(matches!(refused, Err(FileError::Unavailable(_))), "{refused:?}");
-    }
+    let refused = files(letters(), &[("AULA_FILES_BUCKET", BUCKET)]).download_link(&download).await;
+    assert!(matches!(refused, Err(FileError::Unavailable(_))), "{refused:?}");
+    let domain = letters().needs(Need::Files);
+    let faults = Environment::read(&domain, |name| setting(name, &[])).unwrap_err().to_string();
+    assert!(
+        faults.contains("AULA_FILES_BUCKET isn't set: letters couldn't keep files"),
+        "{faults}"
+    );
 }

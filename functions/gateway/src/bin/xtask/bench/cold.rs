@@ -112,6 +112,12 @@ impl Container {
             ("AULA_PUBLIC_URL", super::PUBLIC_URL),
             ("AULA_SECRET", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
             ("AULA_AUDIENCES", "https://container.bench"),
+            ("AULA_CALLERS", "caller@aula-bench.iam.gserviceaccount.com"),
+            ("AULA_PUSH_ACCOUNT", "push@aula-bench.iam.gserviceaccount.com"),
+            ("AULA_SCHEDULER_ACCOUNT", "scheduler@aula-bench.iam.gserviceaccount.com"),
+            ("AULA_PEERS", "*=https://{service}.bench"),
+            ("AULA_SIGNING_KEY", "/keys/signing.pem"),
+            ("AULA_SMTP_URL", "smtp://mail.bench"),
         ]);
         command.env("PORT", self.address.port().to_string());
         Server::start(&mut command, self.address, "/health/live", Path::new(&self.complaints))
