@@ -420,7 +420,7 @@ impl Domain {
         let (domain, id) = (self.name, format!("{}.on_{}", self.name, fact.replace('.', "_")));
         let read = move |envelope: &Envelope| -> Result<Box<Step>> {
             let event: E = serde_json::from_str(envelope.data.get())
-                .map_err(|source| anyhow::Error::new(Unreadable { kind: E::TYPE, source }))?;
+                .map_err(|it| anyhow::Error::new(Unreadable { kind: E::TYPE, at: it.column() }))?;
             Ok(Box::new(move |context| Box::pin(run(context, event.clone()))))
         };
         let handling = Arc::new(Handling { domain, function: id.clone(), read: Box::new(read) });

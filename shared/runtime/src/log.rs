@@ -151,23 +151,24 @@ impl CloudLog {
         Self { lines, speaker: Arc::new(speaker) }
     }
 
-    /// Has panics told as errors, beside what tells them now.
+    /// Has panics told as errors, and by nothing else: whatever told them before would
+    /// tell all that they say.
+    ///
+    /// A text that stands in the code is told as it is. What was put together when it
+    /// happened may have anybody's name in it: of that the place alone is told.
     pub fn tell_panics(&self) {
         let (lines, speaker) = (self.lines.clone(), self.speaker.clone());
-        let tell = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
-            let said = panic.payload().downcast_ref::<&str>().copied();
-            let said =
-                said.or_else(|| panic.payload().downcast_ref::<String>().map(String::as_str));
-            let mut line = Line::begin("ERROR", &speaker);
-            let message = format!("panicked: {}", said.unwrap_or("nothing was said"));
-            line.text("message", &message);
+            let said = panic.payload().downcast_ref::<&'static str>().copied();
             let place = panic.location();
             let (file, at) = place.map_or(("", 0), |it| (it.file(), it.line()));
-            line.report(&speaker, file, at, "panic");
+            let mut line = Line::begin("ERROR", &speaker);
+            let said = said.unwrap_or("what it said isn't told");
+            line.message = format!("panicked at {file}:{at}: {said}");
+            let service = speaker.service.as_ref().map_or("", |(service, _)| service);
+            line.report(&speaker, file, at, service);
             lines.add(line.end().as_bytes());
             lines.flush();
-            tell(panic);
         }));
     }
 }
@@ -253,11 +254,6 @@ impl Line {
         let _ = write!(self.text, r#","lineNumber":{at},"functionName":"#);
         quote(&mut self.text, |it| it.push_str(function));
         self.text.push_str("}}");
-    }
-
-    fn text(&mut self, name: &str, value: &str) {
-        let _ = write!(self.text, r#","{name}":"#);
-        quote(&mut self.text, |text| text.push_str(value));
     }
 
     fn end(self) -> String {

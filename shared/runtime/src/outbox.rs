@@ -45,12 +45,13 @@ impl Document for Envelope {
     }
 }
 
-/// An event isn't what its type says: its subscriber can never read it.
+/// An event isn't what its type says: its subscriber can never read it. Where that
+/// is seen is told, and not what stands there: it may be somebody's name.
 #[derive(Debug, thiserror::Error)]
-#[error("the event can't be read as {kind}")]
+#[error("the event can't be read as {kind}, from byte {at} on")]
 pub struct Unreadable {
     pub(crate) kind: &'static str,
-    pub(crate) source: serde_json::Error,
+    pub(crate) at: usize,
 }
 
 /// What arrived as an event and can never be taken: it's kept for people to

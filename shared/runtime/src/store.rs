@@ -344,7 +344,9 @@ impl<D: Document> Stored<D> {
     /// Reads what an adapter has found.
     pub fn read(record: Record) -> anyhow::Result<Self> {
         let value = serde_json::from_str(&record.body).map_err(|error| {
-            anyhow::anyhow!("{}/{} can't be read: {error}", D::COLLECTION, record.id)
+            // Not what stands there: the error is told, and it may be somebody's name.
+            let (kind, id, at) = (D::COLLECTION, &record.id, error.column());
+            anyhow::anyhow!("{kind}/{id} can't be read, from byte {at} on")
         })?;
         Ok(Self { value, version: Some(record.version) })
     }

@@ -5,6 +5,9 @@ use crate::{
     support::until,
 };
 
+/// What a process says last that has finished what it did.
+const STOPPED: &str = r#""message":"stopped""#;
+
 #[test]
 fn every_process_ends_with_the_gateway_however_that_ends() {
     for gently in [true, false] {
@@ -14,6 +17,9 @@ fn every_process_ends_with_the_gateway_however_that_ends() {
         assert!(processes.iter().all(|it| lives(*it)));
         if gently {
             assert!(cloud.stop());
+            // Each has finished what it did, and so has the gateway.
+            let count = || cloud.said().iter().filter(|it| it.contains(STOPPED)).count();
+            until("all to say so", || (count() > processes.len()).then_some(()));
         } else {
             cloud.kill();
         }

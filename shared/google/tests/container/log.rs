@@ -99,6 +99,12 @@ async fn no_token_no_address_and_no_name_is_in_the_log() {
         ("ce-time", "2026-03-02T12:00:00.000Z"),
     ];
     assert_eq!(container.send("POST", EVENTS, &attributes, &failing.to_string()).await.status, 503);
+    // What can't be read has it where something else should stand.
+    let unreadable = json!({ "id": "a", "act": "Ada Lovelace", "text": "ada@example.com" });
+    let mut attributes = attributes;
+    attributes[0].1 = "e2";
+    let parked = container.send("POST", EVENTS, &attributes, &unreadable.to_string()).await;
+    assert_eq!(parked.status, 204);
 
     let text = told.text();
     assert!(text.lines().count() >= 15, "{text}");

@@ -6,6 +6,7 @@ mod google;
 mod keys;
 mod log;
 mod peers;
+mod process;
 mod push;
 mod serving;
 mod spans;
