@@ -489,8 +489,7 @@ mod tests {
         ];
         let all = || set.iter().chain(&all).filter(|it| !unset.contains(&it.0));
         let get = |name: &str| all().find(|it| it.0 == name).map(|it| it.1.to_owned());
-        let told = Environment::read(domain, get).map_or_else(|it| it.0, |_| Vec::new());
-        told
+        Environment::read(domain, get).map_or_else(|it| it.0, |_| Vec::new())
     }
 
     #[test]

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// How long anything may take that isn't promised: the machine may have much to do.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What Cloud Run gives a process to end, from the signal on.
 const PROMISED: Duration = Duration::from_secs(10);

@@ -139,8 +139,8 @@ mod tests {
             let request = request.header("ce-id", id).header("ce-type", "letters.sent.v1");
             let request = request.header("ce-source", "letters");
             let request = request.header("ce-time", "2026-03-02T12:00:00.000Z");
-            let sent = format!(r#"{{"id":"{id}","act":"{act}","text":""}}"#);
-            request.body(sent).send().await.unwrap().status().as_u16()
+            let letter = format!(r#"{{"id":"{id}","act":"{act}","text":""}}"#);
+            request.body(letter).send().await.unwrap().status().as_u16()
         };
         let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
         assert_eq!(push("a", "Take").await, 204);
