@@ -2,30 +2,23 @@
 //!
 //! A field named in the path template is read from the path; the others from
 //! the JSON body, or from the query where a method has no body or an endpoint
-//! takes its body as it was sent. They are read straight into the request's
-//! type, and where that fails it's known which field is to blame.
+//! takes its body as it was sent. They are read once, straight into the
+//! request's type, by a reader that knows which field is to blame where that
+//! fails: a second one would be another reading of every type in the program.
 
-mod trail;
-
-use std::{
-    borrow::Cow,
-    cell::{Cell, OnceCell},
-    fmt::Write as _,
-};
+use std::{borrow::Cow, fmt::Write as _};
 
 use anyhow::Context as _;
 use contracts::{Endpoint, Route};
 use serde::{
     Deserializer,
     de::{
-        DeserializeSeed, Error as _, IgnoredAny, IntoDeserializer, MapAccess, SeqAccess, Visitor,
-        value::StrDeserializer,
+        DeserializeSeed, Error as _, IgnoredAny, IntoDeserializer, MapAccess, Visitor,
+        value::{SeqDeserializer, StrDeserializer},
     },
     forward_to_deserialize_any,
 };
-use serde_json::{Value, de::StrRead};
-
-use self::trail::{Members, Place, Trail};
+use serde_json::Value;
 
 use crate::{
     Error, Result,
@@ -36,15 +29,12 @@ use crate::{
 /// The deepest that JSON may nest.
 const DEEPEST: usize = 32;
 
-/// A field that isn't in the body or the query.
-pub(crate) type Bound = (Cow<'static, str>, String);
-
 /// A request's fields as they arrive.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Parts<'a> {
     /// The fields that aren't in the body or the query: those of the path and
     /// of headers, a body that counts as it was sent, and at last `If-Match`.
-    pub(crate) bound: &'a [Bound],
+    pub(crate) bound: &'a [(Cow<'static, str>, String)],
     /// The query, still encoded.
     pub(crate) query: &'a str,
     /// The body.
@@ -67,21 +57,24 @@ pub(crate) fn decode<E: Endpoint>(parts: Parts<'_>) -> Result<E> {
 
 fn decode_strictly<E: Endpoint>(parts: Parts<'_>) -> Result<E> {
     if E::ROUTE.method.has_body() && E::BODY == contracts::Body::Json {
-        let text = parts.json()?;
-        let trail = Trail::default();
-        let mut json = serde_json::Deserializer::from_str(text);
-        E::deserialize(Body { bound: parts.bound, json: &mut json, trail: &trail })
-            .and_then(|request| json.end().map(|()| request))
-            .map_err(|error| blame(text, &trail, &error))
+        let body = parts.json()?;
+        let mut json = serde_json::Deserializer::from_slice(body);
+        let fields = Body { bound: parts.bound, json: &mut json };
+        // What serde_json says of a wrong type it sometimes says of broken JSON too.
+        let is_json = || serde_json::from_slice::<IgnoredAny>(body).is_ok();
+        let request: E = serde_path_to_error::deserialize(fields)
+            .map_err(|error| blame(error.path(), error.inner(), is_json()))?;
+        json.end().map_err(|error| explain(".", &error.to_string(), is_json()))?;
+        Ok(request)
     } else {
-        let values = Values::of(parts);
-        E::deserialize(&values).map_err(|error| values.blame(&error))
+        serde_path_to_error::deserialize(&Values::of(parts))
+            .map_err(|error| blame(error.path(), error.inner(), true))
     }
 }
 
 impl<'a> Parts<'a> {
     /// The body, if it may be read as JSON, and nothing is where it doesn't belong.
-    fn json(&self) -> Result<&'a str> {
+    fn json(&self) -> Result<&'a [u8]> {
         let body: &[u8] = if self.body.is_empty() { b"{}" } else { self.body };
         if is_too_deep(body) {
             let said = Said::new(
@@ -93,15 +86,13 @@ impl<'a> Parts<'a> {
         if !self.query.is_empty() {
             return Err(no_query_here(self.query));
         }
-        str::from_utf8(body).map_err(|error| explain("", &error.to_string(), false))
+        Ok(body)
     }
 }
 
-/// Says which field of a body is to blame.
-fn blame(text: &str, trail: &Trail, error: &serde_json::Error) -> Error {
-    // What serde_json says of a wrong type it sometimes says of broken JSON too.
-    let is_json = serde_json::from_str::<IgnoredAny>(text).is_ok();
-    explain(trail.path(), &error.to_string(), is_json)
+/// Says which field is to blame.
+fn blame(path: &serde_path_to_error::Path, error: &dyn std::fmt::Display, is_json: bool) -> Error {
+    explain(&path.to_string(), &error.to_string(), is_json)
 }
 
 /// A method with a body takes its fields there, so that nothing is overlooked.
@@ -140,12 +131,12 @@ fn explain(path: &str, message: &str, is_json: bool) -> Error {
     let message = message.split(" at line ").next().unwrap_or(message);
     let quoted = message.split('`').nth(1).unwrap_or_default();
     let inside = |name: &str| match path {
-        "" => Some(name.to_owned()),
+        "." | "" => Some(name.to_owned()),
         // The path ends with the field itself where serde knows it.
         _ if path == name || path.ends_with(&format!(".{name}")) => Some(path.to_owned()),
         _ => Some(format!("{path}.{name}")),
     };
-    let at_path = || (!path.is_empty()).then(|| path.to_owned());
+    let at_path = || (path != "." && !path.is_empty()).then(|| path.to_owned());
     let (field, reason, said) = if message.starts_with("missing field") {
         (inside(quoted), "missing", Said::new("it is required", "es obligatorio"))
     } else if message.starts_with("unknown field") {
@@ -183,16 +174,15 @@ fn reasoned(message: &str) -> Option<(&str, &str)> {
 
 /// A JSON object's members after some that come from elsewhere.
 struct Body<'a, 'de> {
-    bound: &'a [Bound],
-    json: &'a mut serde_json::Deserializer<StrRead<'de>>,
-    trail: &'a Trail,
+    bound: &'a [(Cow<'static, str>, String)],
+    json: &'a mut serde_json::Deserializer<serde_json::de::SliceRead<'de>>,
 }
 
 impl<'de> Deserializer<'de> for Body<'_, 'de> {
     type Error = serde_json::Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
-        self.json.deserialize_map(Joined { bound: self.bound, trail: self.trail, visitor })
+        self.json.deserialize_map(Joined { bound: self.bound, visitor })
     }
 
     forward_to_deserialize_any! {
@@ -203,8 +193,7 @@ impl<'de> Deserializer<'de> for Body<'_, 'de> {
 }
 
 struct Joined<'a, V> {
-    bound: &'a [Bound],
-    trail: &'a Trail,
+    bound: &'a [(Cow<'static, str>, String)],
     visitor: V,
 }
 
@@ -216,16 +205,45 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Joined<'_, V> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, rest: A) -> Result<V::Value, A::Error> {
-        self.visitor.visit_map(Members::new(self.bound, rest, &Place::Whole, self.trail))
+        self.visitor.visit_map(BoundThenRest { bound: self.bound.iter(), value: None, rest })
+    }
+}
+
+struct BoundThenRest<'a, A> {
+    bound: std::slice::Iter<'a, (Cow<'static, str>, String)>,
+    value: Option<&'a str>,
+    rest: A,
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for BoundThenRest<'_, A> {
+    type Error = A::Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, A::Error> {
+        match self.bound.next() {
+            Some((name, value)) => {
+                self.value = Some(value);
+                let name: StrDeserializer<'_, A::Error> = name.as_ref().into_deserializer();
+                seed.deserialize(name).map(Some)
+            }
+            None => self.rest.next_key_seed(seed),
+        }
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
+        match self.value.take() {
+            Some(value) => {
+                seed.deserialize(Texts(&[Cow::Borrowed(value)])).map_err(A::Error::custom)
+            }
+            None => self.rest.next_value_seed(seed),
+        }
     }
 }
 
 /// Fields as texts, each with all the values that it was given.
-struct Values<'a> {
-    fields: Vec<(Cow<'a, str>, Vec<Cow<'a, str>>)>,
-    /// Which of them couldn't be read.
-    blamed: OnceCell<String>,
-}
+struct Values<'a>(Vec<(Cow<'a, str>, Vec<Cow<'a, str>>)>);
 
 impl<'a> Values<'a> {
     fn of(parts: Parts<'a>) -> Self {
@@ -238,13 +256,7 @@ impl<'a> Values<'a> {
                 None => fields.push((name, vec![value])),
             }
         }
-        Self { fields, blamed: OnceCell::new() }
-    }
-
-    /// Says which field is to blame.
-    fn blame(&self, error: &serde::de::value::Error) -> Error {
-        let path = self.blamed.get().map_or("", String::as_str);
-        explain(path, &error.to_string(), true)
+        Self(fields)
     }
 }
 
@@ -268,8 +280,7 @@ impl<'de> Deserializer<'de> for &Values<'_> {
     type Error = serde::de::value::Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
-        let (fields, blamed) = (self.fields.iter(), &self.blamed);
-        visitor.visit_map(ValuesAccess { fields, name: "", values: &[], blamed })
+        visitor.visit_map(ValuesAccess { fields: self.0.iter(), values: &[] })
     }
 
     forward_to_deserialize_any! {
@@ -281,9 +292,7 @@ impl<'de> Deserializer<'de> for &Values<'_> {
 
 struct ValuesAccess<'a> {
     fields: std::slice::Iter<'a, (Cow<'a, str>, Vec<Cow<'a, str>>)>,
-    name: &'a str,
     values: &'a [Cow<'a, str>],
-    blamed: &'a OnceCell<String>,
 }
 
 impl<'de> MapAccess<'de> for ValuesAccess<'_> {
@@ -294,73 +303,28 @@ impl<'de> MapAccess<'de> for ValuesAccess<'_> {
         seed: K,
     ) -> Result<Option<K::Value>, Self::Error> {
         let Some((name, values)) = self.fields.next() else { return Ok(None) };
-        (self.name, self.values) = (name, values);
-        let key = seed.deserialize(name.as_ref().into_deserializer());
-        key.map(Some).inspect_err(|_| {
-            self.blamed.get_or_init(|| self.name.to_owned());
-        })
+        self.values = values;
+        seed.deserialize(name.as_ref().into_deserializer()).map(Some)
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(
         &mut self,
         seed: S,
     ) -> Result<S::Value, Self::Error> {
-        let index = Cell::new(None);
-        let values = Texts { values: self.values, index: Some(&index) };
-        seed.deserialize(values).inspect_err(|_| {
-            self.blamed.get_or_init(|| match index.get() {
-                Some(index) => format!("{}[{index}]", self.name),
-                None => self.name.to_owned(),
-            });
-        })
+        seed.deserialize(Texts(self.values))
     }
 }
 
 /// The values of one field, to be read as whatever the field is.
 #[derive(Clone, Copy)]
-struct Texts<'a> {
-    values: &'a [Cow<'a, str>],
-    /// Which of them couldn't be read, where several may be.
-    index: Option<&'a Cell<Option<usize>>>,
-}
+struct Texts<'a>(&'a [Cow<'a, str>]);
 
-impl<'a> Texts<'a> {
-    const fn of(values: &'a [Cow<'a, str>]) -> Self {
-        Self { values, index: None }
-    }
-
+impl Texts<'_> {
     fn one(&self) -> Result<&str, serde::de::value::Error> {
-        match self.values {
+        match self.0 {
             [value] => Ok(value),
             _ => Err(serde::de::Error::custom("given-twice: it may be given once")),
         }
-    }
-}
-
-/// Values one after the other.
-struct Each<'a> {
-    values: std::iter::Enumerate<std::slice::Iter<'a, Cow<'a, str>>>,
-    index: Option<&'a Cell<Option<usize>>>,
-}
-
-impl<'de> SeqAccess<'de> for Each<'_> {
-    type Error = serde::de::value::Error;
-
-    fn next_element_seed<S: DeserializeSeed<'de>>(
-        &mut self,
-        seed: S,
-    ) -> Result<Option<S::Value>, Self::Error> {
-        let Some((index, value)) = self.values.next() else { return Ok(None) };
-        let element = seed.deserialize(value.as_ref().into_deserializer());
-        element.map(Some).inspect_err(|_| {
-            if let Some(failed) = self.index {
-                failed.set(Some(index));
-            }
-        })
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.values.len())
     }
 }
 
@@ -405,7 +369,7 @@ impl<'de> Deserializer<'de> for Texts<'_> {
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
-        visitor.visit_seq(Each { values: self.values.iter().enumerate(), index: self.index })
+        visitor.visit_seq(SeqDeserializer::new(self.0.iter().map(AsRef::<str>::as_ref)))
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
