@@ -3,7 +3,9 @@
 use testing::simulation::{
     Explored, explore, explore_at_most,
     seats::{
-        Act::{self, Accept, CancelSection, Capacity, Enroll, HandOver, Lapse, Leave},
+        Act::{
+            self, Accept, Approve, CancelSection, Capacity, Enroll, HandOver, Lapse, Leave, Reject,
+        },
         Cast, Section, Small, every_small_world, every_small_world_of,
     },
 };
@@ -45,11 +47,15 @@ fn try_orders(
 /// Tries every pair of things at once that may happen to sections, with one seat to three.
 fn try_all_pairs(sections: &[Section]) {
     for section in sections {
-        let cast = section.cast(&Cast::of(enrollments::domain));
-        let worlds = (1..=3).flat_map(|capacity| every_small_world(*section, capacity, 2));
-        let all = try_orders(&cast, &format!("two at once, {section}"), usize::MAX, worlds);
-        assert_eq!(all.unfinished, 0);
+        assert_eq!(try_pairs(*section, usize::MAX).unfinished, 0);
     }
+}
+
+/// Tries the orders of every pair, so many of each at most.
+fn try_pairs(section: Section, most: usize) -> Explored {
+    let cast = section.cast(&Cast::of(enrollments::domain));
+    let worlds = (1..=3).flat_map(|capacity| every_small_world(section, capacity, 2));
+    try_orders(&cast, &format!("two at once, {section}"), most, worlds)
 }
 
 #[test]
@@ -69,8 +75,16 @@ fn any_two_things_at_once_where_seats_are_offered() {
 
 #[test]
 fn any_two_things_at_once_where_seats_are_spread() {
-    try_all_pairs(&[Section::FreeInBlocks, Section::EmptyInBlocks]);
-    try_all_pairs(&[Section::FullInBlocks, Section::GrowingInBlocks]);
+    // Who gathers blocks meets everybody: some of these worlds have very many orders, of
+    // which these are the first. `cargo xtask simulate --orders 2` tries all.
+    let spread = [
+        Section::FreeInBlocks,
+        Section::EmptyInBlocks,
+        Section::FullInBlocks,
+        Section::GrowingInBlocks,
+    ];
+    let all = spread.map(|section| try_pairs(section, 100));
+    assert!(all.iter().all(|it| it.schedules > 500), "{all:?}");
 }
 
 /// Tries one world of so many in which so many things happen at once, and so many
@@ -95,7 +109,56 @@ fn a_slice_of_any_three_things_at_once() {
 
 #[test]
 fn a_slice_of_any_four_things_at_once() {
-    try_a_slice(4, 1999, 100);
+    try_a_slice(4, 997, 100);
+}
+
+/// Those of three and four at once that want the same things most: every order of each.
+#[test]
+fn three_or_four_who_want_the_same() {
+    let plain = [
+        Small::of(2, &["ada"], &[Enroll("bob"), Enroll("cid"), Enroll("dan")]),
+        Small::of(1, &[], &[Enroll("ada"), Enroll("bob"), Enroll("cid")]),
+        Small::of(1, &["ada", "bob"], &[Leave("ada"), Leave("bob"), Enroll("cid")]),
+        Small::of(1, &["ada", "bob"], &[Leave("ada"), Leave("ada"), Leave("bob")]),
+        Small::of(2, &["ada", "bob", "cid"], &[Leave("ada"), Capacity(1), Enroll("dan")]),
+        Small::of(2, &["ada"], &[Capacity(1), Capacity(3), Enroll("bob")]),
+    ];
+    try_every_order("three at once", plain);
+    let approved: [&[Act]; 3] = [
+        &[Approve("ada"), Approve("bob"), Leave("ada")],
+        &[Approve("ada"), Approve("bob"), Capacity(2)],
+        &[Approve("ada"), Approve("bob"), Approve("cid"), Reject("cid")],
+    ];
+    let asked = ["ada", "bob", "cid"];
+    let worlds =
+        approved.map(|acts| Small { approval_required: true, ..Small::of(1, &asked, acts) });
+    try_every_order("three or four at once, with approval", worlds);
+}
+
+#[test]
+fn three_who_want_the_same_offer() {
+    let alone: [&[Act]; 4] = [
+        &[Accept("bob"), Lapse, Enroll("dan")],
+        &[Leave("bob"), Lapse, Accept("bob")],
+        &[Lapse, Enroll("bob"), Accept("bob")],
+        &[Lapse, Capacity(0), Accept("bob")],
+    ];
+    let worlds = alone.into_iter().map(|acts| offered(&["ada", "bob"], acts));
+    let queued = [offered(&["ada", "bob", "cid"], &[Accept("bob"), Lapse, Leave("cid")])];
+    try_every_order("three at once, with offers", worlds.chain(queued));
+}
+
+#[test]
+fn three_who_want_seats_of_the_same_blocks() {
+    let worlds = [
+        Small::of(2, &["ada"], &[Enroll("bob"), Enroll("cid"), Leave("ada")]),
+        Small::of(3, &["ada"], &[Enroll("bob"), Enroll("cid"), Enroll("dan")]),
+        Small::of(3, &["ada", "bob"], &[Leave("ada"), Leave("bob"), Enroll("cid")]),
+        Small::of(3, &["ada"], &[Capacity(1), Enroll("bob"), Enroll("cid")]),
+        Small::of(3, &["ada", "bob"], &[Capacity(5), Leave("ada"), Enroll("cid")]),
+    ];
+    let worlds = worlds.map(|small| Small { is_known: true, ..small });
+    try_orders(&spreading(), "three at once, with blocks", usize::MAX, worlds);
 }
 
 #[test]

@@ -53,6 +53,10 @@ fn race_with_kills(seats: usize, words: &[&str]) {
     let Some(operator) = Operator::of(&cloud) else { return };
     let teacher = cloud.sign_up("ines@aula.example", &["instructor"]);
     let section = cloud.open_section(&teacher, &json!({ "capacity": seats }));
+    let blocks = || operator.count("enrollments", "seat_blocks");
+    if !words.is_empty() {
+        wait(|| (blocks() > 0).then_some(()));
+    }
     let people = crowd(&cloud, PEOPLE);
 
     let race = Race::default();
@@ -108,8 +112,8 @@ fn race_with_kills(seats: usize, words: &[&str]) {
     // What is stored is right, to the last document.
     let audit = operator.said(&["audit"]);
     assert!(audit.contains("Nothing is wrong"), "{audit}");
-    let blocks = operator.count("enrollments", "seat_blocks");
-    assert_eq!(blocks > 0, !words.is_empty(), "{blocks} blocks of seats");
+    // People wait, so what was spread has been gathered.
+    assert_eq!(blocks(), 0);
 }
 
 /// The race, as those in it and whoever disturbs it see it.

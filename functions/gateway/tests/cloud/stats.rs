@@ -48,5 +48,9 @@ fn tokens_are_signed_with_the_key_that_is_given() {
     let given = embedded::FileKeyring::of_pem(&pem).expect("a key");
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let keys = runtime.block_on(given.public_keys()).expect("keys");
-    assert_eq!(told["keys"], serde_json::to_value(keys).expect("keys are JSON"));
+    assert_eq!(
+        (&told["keys"][0]["kid"], &told["keys"][0]["n"]),
+        (&json!(keys[0].kid), &json!(keys[0].n))
+    );
+    assert_eq!(told["keys"].as_array().map(Vec::len), Some(1));
 }
