@@ -62,8 +62,10 @@ impl Hall {
             Want::Rules | Want::All => false,
         };
         // Each process has a block that it goes to first, so that those of a rush
-        // seldom meet; where they did, who came later goes to the next.
-        let home = cx.settings().instance.wrapping_add(cx.losses()) % stored.blocks;
+        // seldom meet. Where they did, its seats are gone, and who came later looks
+        // further; without a limit they aren't, and who came later goes to the next.
+        let further = if stored.rules.capacity.is_none() { cx.losses() } else { 0 };
+        let home = cx.settings().instance.wrapping_add(further) % stored.blocks;
         if want != Want::All {
             let ids = [SeatBlock::id_of(section_id, home)];
             let blocks = blocks(cx, &stored, &ids).await?;
