@@ -248,21 +248,6 @@ async fn of_what_is_noted_together_one_may_be_there_already() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_commit_takes_notes_along_only_when_they_are_many() {
-    let folder = Folder::new("a_commit_takes_notes_along_only_when_they_are_many");
-    let database = folder.open();
-    let store = database.domain("first", COLLECTIONS).unwrap();
-    for number in 0..1023 {
-        store.note(create(number.to_string(), &json!({}))).await.unwrap().unwrap();
-    }
-    commit(&store, create("a", &json!({}))).await;
-    assert_eq!(database.statistics().writes, 1);
-    store.note(create("1023", &json!({}))).await.unwrap().unwrap();
-    commit(&store, create("b", &json!({}))).await;
-    assert_eq!(database.statistics().writes, 1 + 1024 + 1);
-}
-
-#[tokio::test(start_paused = true)]
 async fn who_notes_too_much_waits_for_the_disk() {
     let folder = Folder::new("who_notes_too_much_waits_for_the_disk");
     let database = folder.open();

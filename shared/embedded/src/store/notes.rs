@@ -23,7 +23,7 @@ use super::{
 /// How long a note waits for others.
 pub(super) const MOMENT: Duration = Duration::from_millis(200);
 
-/// How many are written though the moment isn't over.
+/// How many a commit takes along though the moment isn't over.
 const MANY: usize = 1024;
 
 /// The most documents that wait; beyond it, who adds one waits for the disk like
@@ -50,6 +50,8 @@ struct Waiting {
     texts: HashMap<String, HashMap<String, String>>,
     /// How many there are.
     count: usize,
+    /// Whether nobody writes them any more.
+    is_closed: bool,
 }
 
 impl Waiting {
@@ -81,12 +83,17 @@ pub(super) enum Noted {
     Exists(Conflict),
     /// There are too many: it has to be committed.
     TooMany(Commit),
+    /// Nobody writes it any more.
+    Closed,
 }
 
 impl Notes {
     /// Adds some documents.
     pub fn add(&self, creates: Commit) -> Noted {
         let mut waiting = hold(&self.waiting);
+        if waiting.is_closed {
+            return Noted::Closed;
+        }
         if waiting.count + creates.len() > MOST {
             return Noted::TooMany(creates);
         }
@@ -99,13 +106,13 @@ impl Notes {
             waiting.keep(&table.name, &key.id, body);
         }
         waiting.commits.push(creates);
-        self.count.store(waiting.count, Ordering::Release);
+        self.count.store(waiting.count, Ordering::SeqCst);
         Noted::Kept
     }
 
     /// The text of a document, if it's one of them.
     pub fn find(&self, table: &str, id: &str) -> Option<String> {
-        if self.count.load(Ordering::Acquire) == 0 {
+        if self.count.load(Ordering::SeqCst) == 0 {
             return None;
         }
         hold(&self.waiting).find(table, id).cloned()
@@ -113,7 +120,7 @@ impl Notes {
 
     /// Takes what is to be written now. It's still found, until it's [forgotten](Self::forget).
     pub fn take(&self) -> Vec<Commit> {
-        if self.count.load(Ordering::Acquire) == 0 {
+        if self.count.load(Ordering::SeqCst) == 0 {
             return Vec::new();
         }
         std::mem::take(&mut hold(&self.waiting).commits)
@@ -125,25 +132,27 @@ impl Notes {
         for Change { table, key, .. } in written {
             waiting.forget(&table.name, &key.id);
         }
-        self.count.store(waiting.count, Ordering::Release);
+        self.count.store(waiting.count, Ordering::SeqCst);
     }
 
     /// Takes back what couldn't be written, for the next transaction.
     pub fn put_back(&self, commit: Commit) {
         hold(&self.waiting).commits.push(commit);
-        self.due.store(true, Ordering::Release);
+        self.due.store(true, Ordering::SeqCst);
     }
 
     /// Whether the next transaction takes them along: because it's time, or because they
     /// are many.
     pub fn go_along(&self) -> bool {
-        let count = self.count.load(Ordering::Acquire);
-        count > 0 && (self.due.swap(false, Ordering::AcqRel) || count >= MANY)
+        // The moment passes for those that are here, whether or not there are any left.
+        let are_due = self.due.swap(false, Ordering::SeqCst);
+        let count = self.count.load(Ordering::SeqCst);
+        count > 0 && (are_due || count >= MANY)
     }
 
     /// Whether one of these commits adds a document that waits here.
     pub fn are_added_by(&self, commits: &[Commit]) -> bool {
-        if self.count.load(Ordering::Acquire) == 0 {
+        if self.count.load(Ordering::SeqCst) == 0 {
             return false;
         }
         let waiting = hold(&self.waiting);
@@ -153,12 +162,18 @@ impl Notes {
 
     /// Whether nobody was expected so far: who is told so sees to it that somebody comes.
     pub fn expect_one(&self) -> bool {
-        !self.expected.swap(true, Ordering::AcqRel)
+        !self.expected.swap(true, Ordering::SeqCst)
+    }
+
+    /// Takes none any more: those that are here are written now, or never.
+    pub fn close(&self) {
+        hold(&self.waiting).is_closed = true;
+        self.are_due();
     }
 
     /// The moment is over: the next note has to see to it again.
     pub fn are_due(&self) {
-        self.expected.store(false, Ordering::Release);
-        self.due.store(true, Ordering::Release);
+        self.expected.store(false, Ordering::SeqCst);
+        self.due.store(true, Ordering::SeqCst);
     }
 }

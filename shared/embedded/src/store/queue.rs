@@ -6,7 +6,7 @@ use std::{
     thread,
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use runtime::Conflict;
 use tokio::sync::{mpsc, oneshot};
 
@@ -67,6 +67,7 @@ impl Queue {
         match self.notes.add(creates) {
             Noted::TooMany(creates) => return self.commit(creates).await,
             Noted::Exists(conflict) => return Ok(Err(conflict)),
+            Noted::Closed => bail!(CLOSED),
             Noted::Kept => {}
         }
         if self.notes.expect_one() {
@@ -134,7 +135,7 @@ fn write_all(
         writer.shorten_log();
     }
     let mut writer = hold(writer).take().context(CLOSED)?;
-    notes.are_due();
+    notes.close();
     write(&mut writer, notes, Vec::new());
     writer.close()
 }
@@ -153,14 +154,19 @@ fn write(writer: &mut Writer, notes: &Notes, commits: Vec<Commit>) -> Vec<Outcom
     }
     let mut outcomes = writer.write(&all);
     let answers = outcomes.split_off(count);
-    all.truncate(count);
+    let commits = all.split_off(count);
+    let has_failed = outcomes.iter().all(Result::is_err);
     settle(writer, notes, all, outcomes);
+    if count > 0 && has_failed && !commits.is_empty() {
+        // What nobody waits for is in nobody's way: there may be room for those who wait.
+        return writer.write(&commits);
+    }
     answers
 }
 
 /// Forgets the notes that are in the file, and goes on with those that aren't.
 fn settle(writer: &mut Writer, notes: &Notes, written: Vec<Commit>, outcomes: Vec<Outcome>) {
-    let mut again = Vec::new();
+    let (mut again, mut failed) = (Vec::new(), None);
     for (mut commit, outcome) in written.into_iter().zip(outcomes) {
         match outcome {
             Ok(Ok(())) => notes.forget(&commit),
@@ -172,8 +178,14 @@ fn settle(writer: &mut Writer, notes: &Notes, written: Vec<Commit>, outcomes: Ve
                 again.push(rest);
             }
             // Nothing could be written now; the next transaction tries again.
-            Err(_) => notes.put_back(commit),
+            Err(error) => {
+                notes.put_back(commit);
+                failed = Some(error);
+            }
         }
+    }
+    if let Some(error) = failed {
+        tracing::warn!(error = format!("{error:#}"), "what is noted can't be written");
     }
     again.retain(|commit: &Commit| !commit.is_empty());
     write_notes(writer, notes, again);
@@ -184,5 +196,110 @@ fn write_notes(writer: &mut Writer, notes: &Notes, commits: Vec<Commit>) {
     if !commits.is_empty() {
         let outcomes = writer.write(&commits);
         settle(writer, notes, commits, outcomes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use runtime::{Key, conformance::COLLECTIONS};
+
+    use super::*;
+    use crate::store::{cell, connection, statistics::Counters, table::Table, writer::Change};
+
+    /// What writes to memory, and what waits for it.
+    struct Desk {
+        writer: Writer,
+        notes: Notes,
+        counters: Arc<Counters>,
+        table: Arc<Table>,
+    }
+
+    impl Desk {
+        fn new() -> Self {
+            let counters = Arc::new(Counters::default());
+            let connection = connection::in_memory().unwrap();
+            connection.execute_batch("PRAGMA max_page_count = 200").unwrap();
+            let mut writer = Writer::new(connection, Arc::clone(&counters), None).unwrap();
+            let table = Arc::new(Table::new("first", COLLECTIONS[0]).unwrap());
+            writer.shape(&[Arc::clone(&table)]).unwrap();
+            Self { writer, notes: Notes::default(), counters, table }
+        }
+
+        fn create(&self, id: &str) -> Commit {
+            self.create_long(id, 0)
+        }
+
+        fn create_long(&self, id: &str, length: usize) -> Commit {
+            let key = Key { collection: self.table.collection.name, id: id.to_owned() };
+            let body = serde_json::json!({ "text": "x".repeat(length) }).to_string();
+            let cells = cell::cells(&body, &self.table.fields).unwrap();
+            let after = Some((body, cells));
+            vec![Change { table: Arc::clone(&self.table), key, before: None, after }]
+        }
+
+        fn note(&self, id: &str) {
+            assert!(matches!(self.notes.add(self.create(id)), Noted::Kept));
+        }
+
+        /// Commits a document; how many were written with it.
+        fn commit(&mut self, id: &str) -> u64 {
+            let before = self.counters.read().writes;
+            let commits = vec![self.create(id)];
+            let outcomes = write(&mut self.writer, &self.notes, commits);
+            assert!(matches!(outcomes[..], [Ok(Ok(()))]));
+            self.counters.read().writes - before
+        }
+    }
+
+    #[test]
+    fn a_commit_takes_notes_along_only_when_they_are_many_or_their_moment_is_over() {
+        let mut desk = Desk::new();
+        (0..1023).for_each(|number| desk.note(&number.to_string()));
+        assert_eq!(desk.commit("a"), 1);
+        desk.note("1023");
+        assert_eq!(desk.commit("b"), 1024 + 1);
+
+        desk.note("1024");
+        desk.notes.are_due();
+        assert_eq!(desk.commit("c"), 1 + 1);
+        // A moment that passes when none is left doesn't count for those that come later.
+        desk.notes.are_due();
+        assert_eq!(desk.commit("d"), 1);
+        desk.note("1025");
+        assert_eq!(desk.commit("e"), 1);
+    }
+
+    #[test]
+    fn a_note_that_finds_no_room_takes_none_from_those_who_wait() {
+        let mut desk = Desk::new();
+        assert!(matches!(desk.notes.add(desk.create_long("long", 900_000)), Noted::Kept));
+        for id in ["a", "b"] {
+            desk.notes.are_due();
+            assert_eq!(desk.commit(id), 1);
+        }
+        assert!(desk.notes.find(&desk.table.name, "long").is_some(), "it's tried again");
+    }
+
+    #[test]
+    fn what_is_closed_takes_no_note() {
+        let mut desk = Desk::new();
+        desk.note("a");
+        desk.notes.close();
+        assert!(matches!(desk.notes.add(desk.create("b")), Noted::Closed));
+        assert!(write(&mut desk.writer, &desk.notes, Vec::new()).is_empty());
+        assert_eq!(desk.counters.read().writes, 1);
+    }
+
+    #[test]
+    fn nobody_overtakes_a_note_though_another_of_its_commit_stands_already() {
+        let mut desk = Desk::new();
+        desk.commit("b");
+        let noted = ["a", "b", "c"].into_iter().flat_map(|id| desk.create(id)).collect();
+        assert!(matches!(desk.notes.add(noted), Noted::Kept));
+        let commits = vec![desk.create("a")];
+        let outcomes = write(&mut desk.writer, &desk.notes, commits);
+        assert!(matches!(&outcomes[..], [Ok(Err(Conflict(there)))] if there.id == "a"));
+        let stands = |id| desk.table.standing(desk.writer.connection(), id).unwrap().is_some();
+        assert!(["a", "b", "c"].into_iter().all(stands));
     }
 }
