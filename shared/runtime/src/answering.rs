@@ -128,6 +128,11 @@ async fn refuse(
     if let Some(keyed) = keyed
         && is_definite(&reply)
     {
+        // What it's refused for may be what the same request has done meanwhile, whose client
+        // hung up before the answer; then the answer is there too.
+        if let Some(earlier) = keyed.earlier(&*ports.store).await? {
+            return Ok(earlier);
+        }
         let record = keyed.record(&reply, ports.clock.now());
         match ports.store.note(vec![record]).await? {
             Ok(()) => {}

@@ -1,5 +1,6 @@
 //! The ports of one process, with two small domains on them.
 
+mod answers;
 mod bus;
 mod carried;
 mod client;
