@@ -57,9 +57,9 @@ pub struct Outcome<R> {
     pub verdicts: Vec<Result<(R, Changes)>>,
 }
 
-/// The most requests that are decided at once: each may write three documents,
-/// and a commit takes 500.
-const MOST: usize = 120;
+/// The most requests that are decided at once: each may write four documents, all of them
+/// together some fifty, and a commit takes 500.
+const MOST: usize = 110;
 
 /// How long a batch waits for as many as the last one had.
 const PATIENCE: Duration = Duration::from_millis(2);

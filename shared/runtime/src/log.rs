@@ -165,6 +165,7 @@ impl CloudLog {
             let mut line = Line::begin("ERROR", &speaker);
             let said = said.unwrap_or("what it said isn't told");
             line.message = format!("panicked at {file}:{at}: {said}");
+            // Which function it was nobody knows here; the place is told beside it.
             let service = speaker.service.as_ref().map_or("", |(service, _)| service);
             line.report(&speaker, file, at, service);
             lines.add(line.end().as_bytes());

@@ -97,7 +97,7 @@ fn parse(traceparent: &str) -> Option<(Digits<32>, Digits<16>, bool)> {
 
 impl<const N: usize> Digits<N> {
     /// Reads digits, which have to be so many, and small.
-    pub fn read(text: &str) -> Option<Self> {
+    pub(crate) fn read(text: &str) -> Option<Self> {
         let digits: [u8; N] = text.as_bytes().try_into().ok()?;
         digits.iter().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f')).then_some(Self(digits))
     }
