@@ -21,6 +21,10 @@ use crate::seats::Seats;
 /// and reading them all is one request.
 const MOST: u32 = 40;
 
+/// Over how many blocks a section without a limit is spread. They are counted for
+/// whoever looks at a list of such sections, so they aren't the most.
+const OPEN: u32 = 20;
+
 /// How many seats all blocks of a section without a limit have: more than there are people.
 const UNLIMITED: u32 = 1_000_000_000;
 
@@ -129,7 +133,10 @@ impl Seats {
 
     /// Into how many blocks its seats may be spread, if each is to have so many.
     fn spreadable(&self, each: u32) -> Option<u32> {
-        let blocks = self.rules.capacity.unwrap_or(UNLIMITED).checked_div(each)?.min(MOST);
+        let blocks = match self.rules.capacity {
+            Some(capacity) => capacity.checked_div(each)?.min(MOST),
+            None => UNLIMITED.checked_div(each)?.min(OPEN),
+        };
         // One that was gathered because few were left isn't spread again for a few.
         let is_plenty = self.free().is_none_or(|free| free >= blocks.max(each));
         let is_calm = self.waiting == 0 && self.reserved() == 0 && !self.is_limited();
@@ -225,8 +232,8 @@ mod tests {
         let mut open = Seats::of(&facts(None));
         assert!(open.spread(0).is_empty());
         let mut blocks = open.spread(50);
-        assert_eq!(blocks.len(), 40);
-        (blocks[0].taken, blocks[39].taken) = (5, 2);
+        assert_eq!(blocks.len(), 20);
+        (blocks[0].taken, blocks[19].taken) = (5, 2);
         let narrowed = open.narrowed(&stored(blocks.clone())[..1]);
         assert_eq!((narrowed.free(), narrowed.taken), (None, 5));
         open.gather(&blocks);

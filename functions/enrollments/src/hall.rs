@@ -62,8 +62,8 @@ impl Hall {
             Want::Rules | Want::All => false,
         };
         // Each process has a block that it goes to first, so that those of a rush
-        // seldom meet. Where they did, its seats are gone, and who came later looks
-        // further; without a limit they aren't, and who came later goes to the next.
+        // seldom meet. Who lost a race for it: with a limit the block is mostly full by
+        // then, and they look further anyway; without one it never is, so they go to the next.
         let further = if stored.rules.capacity.is_none() { cx.losses() } else { 0 };
         let home = cx.settings().instance.wrapping_add(further) % stored.blocks;
         if want != Want::All {

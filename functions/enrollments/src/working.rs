@@ -9,7 +9,7 @@ use contracts::{
     identity::GetContact,
 };
 use futures_util::future::join_all;
-use runtime::prelude::*;
+use runtime::{Key, prelude::*};
 
 use crate::{
     achievement,
@@ -19,6 +19,7 @@ use crate::{
     joining::{self, Joined, Way},
     learning::{Known, known},
     rules::{COURSE_NOT_PUBLISHED, SECTION_CANCELLED},
+    seats::Seats,
 };
 
 /// A section that rows are about, or why there's none.
@@ -94,7 +95,12 @@ async fn sections(cx: &Context<System>, part: &Part) -> Result<BTreeMap<SectionI
             // they are gathered first, in a commit of their own.
             Ok(known) if known.seats.gathers() => {
                 cx.commit_part(known.seats.changes()).await?;
-                Ok(self::known(cx, section_id, wanted).await?)
+                let known = self::known(cx, section_id, wanted).await?;
+                if known.seats.gathers() {
+                    // A crowd has spread them again: it's tried again.
+                    return Err(Error::Stale(Key::of::<Seats>(section_id.as_str())));
+                }
+                Ok(known)
             }
             Ok(known) => Ok(known),
             Err(Error::Refused(refusal)) => Err(*refusal),
