@@ -268,9 +268,15 @@ mod tests {
     struct Endings {
         all: Arc<Mutex<BTreeSet<String>>>,
         told: Arc<Mutex<BTreeSet<String>>>,
+        /// What it remembers of what each was told, if that can be said.
+        memory: Option<fn(&BTreeSet<String>) -> u64>,
     }
 
     impl Laws for Endings {
+        fn memory(&self) -> Option<u64> {
+            self.memory.map(|memory| memory(&self.told.lock().unwrap()))
+        }
+
         fn committed(&mut self, _: &Commit<'_>) -> Result<(), String> {
             Ok(())
         }
@@ -288,7 +294,8 @@ mod tests {
         let domain = || Domain::new("sums").collection::<Sum>().operation(add);
         let services = vec![Service::of(domain).instances(names.len())];
         // What a run that isn't finished was told is forgotten with it.
-        let endings = Endings { all: endings.all.clone(), ..Endings::default() };
+        let (all, memory) = (endings.all.clone(), endings.memory);
+        let endings = Endings { all, memory, ..Endings::default() };
         let mut world = World::new(services, endings.clone(), 1).routed_by_caller();
         for (number, to) in names.iter().enumerate() {
             let (told, to) = (endings.told.clone(), (*to).to_owned());
@@ -319,6 +326,23 @@ mod tests {
             assert_eq!(found, all);
             assert!(few * 5 < every_order, "{few} of {every_order} orders");
         }
+    }
+
+    #[test]
+    fn what_comes_to_the_same_is_settled_once_and_what_does_not_is_settled_too() {
+        let explored = |memory| {
+            let endings = Endings { memory, ..Endings::default() };
+            explore(&|| adding(&["a", "a"], &endings)).unwrap()
+        };
+        // The sum is 2 in the end, whoever came first.
+        let forgetful = explored(Some(|_| 0));
+        assert!(forgetful.schedules > 1);
+        assert_eq!(forgetful.endings, 1);
+        let who_was_first = explored(Some(|told| u64::from(told.contains("person0: 1"))));
+        assert_eq!(who_was_first.endings, 2);
+        // Where there's no telling, each is.
+        let unknown = explored(None);
+        assert_eq!(unknown.endings, unknown.schedules);
     }
 
     #[test]

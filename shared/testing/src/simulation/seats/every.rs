@@ -90,27 +90,26 @@ impl Section {
     /// Those who play in it, from those who play where seats aren't spread.
     #[must_use]
     pub fn cast(self, cast: &Cast) -> Cast {
-        match self {
-            Self::FreeInBlocks | Self::EmptyInBlocks | Self::FullInBlocks => {
-                cast.clone().in_blocks_of(1)
-            }
-            Self::GrowingInBlocks => cast.clone().in_blocks_of(2),
-            _ => cast.clone(),
+        match self.seats_in_block() {
+            Some(seats) => cast.clone().in_blocks_of(seats),
+            None => cast.clone(),
         }
     }
 
-    const fn is_in_blocks(self) -> bool {
-        matches!(
-            self,
-            Self::FreeInBlocks | Self::EmptyInBlocks | Self::FullInBlocks | Self::GrowingInBlocks
-        )
+    /// How many seats a block has, where they are spread.
+    const fn seats_in_block(self) -> Option<u32> {
+        match self {
+            Self::FreeInBlocks | Self::EmptyInBlocks | Self::FullInBlocks => Some(1),
+            Self::GrowingInBlocks => Some(2),
+            _ => None,
+        }
     }
 
     fn beginning(self, capacity: u32, at_once: usize) -> Beginning {
         let seats = capacity as usize;
         let newcomers = NEWCOMERS[..at_once].to_vec();
         let mut small = Small::of(capacity, &[], &[]);
-        small.is_known = self.is_in_blocks();
+        small.is_known = self.seats_in_block().is_some();
         let mut letters: Vec<_> = newcomers.iter().copied().map(Enroll).collect();
         let more = if self == Self::GrowingInBlocks { 4 } else { capacity + 1 };
         letters.extend([Capacity(more), Capacity(capacity - 1), CancelSection]);

@@ -47,8 +47,7 @@ impl Cast {
     }
 
     /// With blocks of so many seats each, over which a section's seats are spread as
-    /// soon as there are two. In a crowd that's one seat or two, by its seed: blocks of
-    /// one are the most, and only those of more are spread while somebody has a seat.
+    /// soon as there are two. How many they have in a crowd its seed says.
     #[must_use]
     pub const fn in_blocks_of(mut self, seats: u32) -> Self {
         self.seats_in_block = Some(seats);
@@ -179,13 +178,13 @@ pub fn crowd(cast: &Cast, seed: u64) -> World {
         facts
     });
     let ledger = Ledger::new(Catalog::of(sections.collect()));
-    let cast = match cast.seats_in_block {
-        Some(_) => &cast.clone().in_blocks_of(1 + u32::from(seed % 2 == 1)),
-        None => cast,
-    };
+    // Blocks of one seat are the most, and those of more are spread while somebody has a seat.
+    let is_spread = cast.seats_in_block.is_some();
+    let seats_in_block = is_spread.then_some(1 + u32::from(seed % 2 == 1));
+    let cast = Cast { seats_in_block, ..cast.clone() };
     let enrollments = cast.enrollments(1 + dice.below(2));
     let reader = Service::of(cast.reader).instances(1 + dice.below(2));
-    let options = if cast.seats_in_block.is_some() { " --blocks" } else { "" };
+    let options = if is_spread { " --blocks" } else { "" };
     let world = World::new(vec![enrollments, reader], ledger.clone(), seed);
     let mut world = world.opened_by(options);
     if dice.chance(500) {

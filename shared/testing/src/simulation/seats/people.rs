@@ -62,7 +62,12 @@ async fn answer_to_offer(person: &Person, id: &str, key: &str, dice: &mut Dice) 
         return None;
     }
     match dice.below(10) {
-        0..6 => Some(accept_offer(id, key)),
+        0..4 => Some(accept_offer(id, key)),
+        4..6 => {
+            // Some sleep on it, until it may be too late.
+            person.pause(Duration::from_mins(20 + dice.below(60) as u64)).await;
+            Some(accept_offer(id, key))
+        }
         6..8 if is_offered => Some(cancel_enrollment(id, key)),
         _ => None,
     }
