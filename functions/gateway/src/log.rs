@@ -26,13 +26,13 @@ pub fn is_for_people() -> bool {
 /// Begins to log to stdout. The lines must be flushed before the process ends.
 pub fn start() -> anyhow::Result<Lines> {
     let lines = Lines::gathered(Box::new(io::stdout()))?;
-    let last = lines.clone();
-    let tell = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        last.flush();
-        tell(panic);
-    }));
     if is_for_people() {
+        let last = lines.clone();
+        let tell = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            last.flush();
+            tell(panic);
+        }));
         let written = lines.clone();
         let readable = tracing_subscriber::fmt::layer()
             .with_target(false)
@@ -42,6 +42,7 @@ pub fn start() -> anyhow::Result<Lines> {
         registry().with(readable).try_init()?;
     } else {
         let log = CloudLog::new(lines.clone(), Speaker::default());
+        log.tell_panics();
         registry().with(log.with_filter(OURS)).try_init()?;
     }
     Ok(lines)

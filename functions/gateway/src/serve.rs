@@ -67,15 +67,26 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
             told.get_or_init(Instant::now);
         };
         runtime::listen(listener, router, stop).await;
-        // What doesn't get done now is done after the next start, as after a crash.
         let left = told.get().map_or(ENDS_WITHIN, |it| ENDS_WITHIN.saturating_sub(it.elapsed()));
-        match timeout(left, platform.shutdown()).await {
-            Ok(ended) => ended?,
-            Err(_elapsed) => tracing::warn!("some work waits for the next start"),
-        }
+        end_within(left, platform.shutdown()).await?;
         tracing::info!("stopped");
         Ok(())
     })
+}
+
+/// Ends what runs, in so much time. What doesn't get done then is done after the next
+/// start, as after a crash.
+async fn end_within(
+    left: Duration,
+    ending: impl Future<Output = anyhow::Result<()>>,
+) -> anyhow::Result<()> {
+    match timeout(left, ending).await {
+        Ok(ended) => ended,
+        Err(_elapsed) => {
+            tracing::warn!("some work waits for the next start");
+            Ok(())
+        }
+    }
 }
 
 /// A few threads: requests are short, and what takes long has threads of its own.
@@ -167,5 +178,20 @@ fn tell(options: &Options, address: SocketAddr) {
             data = folder,
             "listening"
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_does_not_end_in_time_keeps_nobody_and_what_fails_is_told() {
+        assert!(end_within(Duration::ZERO, pending()).await.is_ok());
+        assert!(end_within(ENDS_WITHIN, ready(Ok(()))).await.is_ok());
+        let failed = ready(Err(anyhow::anyhow!("the disk is gone")));
+        assert!(end_within(ENDS_WITHIN, failed).await.is_err());
     }
 }

@@ -395,7 +395,10 @@ impl<F: Fn(&str) -> Option<String>> Reading<F> {
 
 #[cfg(test)]
 mod tests {
-    use runtime::conformance;
+    use runtime::{
+        conformance,
+        prelude::{Context, Deserialize, Endpoint, JsonSchema, Route, Serialize, System},
+    };
 
     use super::*;
 
@@ -481,6 +484,7 @@ mod tests {
             ("AULA_PUBLIC_URL", "https://a.example"),
             ("AULA_SECRET", SECRET),
             ("AULA_AUDIENCES", "https://letters.example"),
+            ("AULA_CALLERS", "courses@aula.example"),
             ("AULA_PUSH_ACCOUNT", "push@aula.example"),
             ("AULA_SCHEDULER_ACCOUNT", "scheduler@aula.example"),
             ("AULA_SIGNING_KEY", "/keys/signing.pem"),
@@ -492,16 +496,33 @@ mod tests {
         Environment::read(domain, get).map_or_else(|it| it.0, |_| Vec::new())
     }
 
+    /// An operation that other domains call.
+    #[derive(Clone, Serialize, Deserialize, JsonSchema)]
+    struct Recall {
+        id: String,
+    }
+
+    impl Endpoint for Recall {
+        const OPERATION: &'static str = "letters.recall";
+        const ROUTE: Route = Route::act("/internal/letters/{id}/recall");
+        type Response = String;
+    }
+
+    async fn recall(_: Context<System>, request: Recall) -> runtime::Result<String> {
+        Ok(request.id)
+    }
+
     #[test]
     fn what_the_served_functions_need_is_needed_to_start() {
         use contracts::identity::GetContact;
         let domain = || {
-            let letters = conformance::bus::letters().calls::<GetContact>();
+            let letters = conformance::bus::letters().operation(recall).calls::<GetContact>();
             letters.needs(Need::Signing).needs(Need::Mail)
         };
         assert_eq!(missing(&domain(), &[], &[]), Vec::<String>::new());
         let needed = [
             "AULA_AUDIENCES",
+            "AULA_CALLERS",
             "AULA_PUSH_ACCOUNT",
             "AULA_SCHEDULER_ACCOUNT",
             "AULA_SIGNING_KEY",
@@ -512,19 +533,20 @@ mod tests {
         let named: Vec<_> = told.iter().filter_map(|it| it.split(' ').next()).collect();
         assert_eq!(named, needed, "{told:?}");
         assert_eq!(
-            told[1],
+            told[2],
             "AULA_PUSH_ACCOUNT isn't set: no event would come to \
             letters.on_letters_sent, letters.on_letters_read"
         );
-        assert!(told[5].ends_with("identity.get_contact"), "{told:?}");
+        assert!(told[6].ends_with("identity.get_contact"), "{told:?}");
 
         // Who runs a function is needed where it's served.
         let relay = [("FUNCTION_TARGET", "letters.relay")];
         assert_eq!(missing(&domain(), &["AULA_PUSH_ACCOUNT"], &relay), Vec::<String>::new());
         assert_eq!(missing(&domain(), &["AULA_SCHEDULER_ACCOUNT"], &relay).len(), 1);
-        // Emulators send no tokens.
+        // Emulators send no tokens, but other domains do.
         let open = [("AULA_UNSIGNED_PUSH", "true")];
-        assert_eq!(missing(&domain(), &needed[..3], &open), Vec::<String>::new());
+        let told = missing(&domain(), &needed[..4], &open);
+        assert_eq!(told, ["AULA_CALLERS isn't set: no domain could call letters.recall"]);
     }
 
     #[test]

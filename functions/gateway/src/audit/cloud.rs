@@ -5,18 +5,20 @@ use anyhow::Context as _;
 use super::{Between, Documents, violations_of};
 use crate::{domains, operator::Target};
 
-/// Everything that is wrong with the data of a project. Each database is read as
-/// it was at one moment; the moments are as near to one another as can be.
+/// Everything that is wrong with the data of a project, as all its databases were at one
+/// moment: what one domain says of another's is compared.
 pub(super) async fn violations(target: &Target, project: &str) -> anyhow::Result<Vec<String>> {
-    let mut stores = Vec::new();
+    let mut now = None;
+    let (mut found, mut between) = (Vec::new(), Between::default());
     for domain in domains() {
         let store = target.documents(project, &domain)?;
-        let moment = store.moment().await;
-        let moment = moment.with_context(|| format!("the database of {}", domain.name))?;
-        stores.push((domain, store, moment));
-    }
-    let (mut found, mut between) = (Vec::new(), Between::default());
-    for (domain, store, moment) in stores {
+        let moment = if let Some(moment) = now {
+            moment
+        } else {
+            let moment = store.moment().await;
+            moment.with_context(|| format!("the database of {}", domain.name))?
+        };
+        now = Some(moment);
         let mut documents = Documents::new();
         for collection in &domain.collections {
             let records = store.scan(collection.name, moment).await;

@@ -4,8 +4,8 @@ use std::{
     env,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
-    process::{Child, Command, ExitCode, Stdio},
-    sync::mpsc::{self, Receiver},
+    process::{Child, Command, ExitCode, ExitStatus, Stdio},
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
     thread,
     time::{Duration, Instant},
 };
@@ -72,9 +72,9 @@ fn a_container_that_is_told_nothing_says_all_that_it_misses_and_ends() -> ExitCo
         return google::run(people);
     }
     let mut container = Container::launch(&[]);
-    let status = container.wait(PATIENCE);
-    assert!(!status.success());
     let faults = container.line("it can't start");
+    let (status, _) = container.end(PATIENCE);
+    assert!(!status.success());
     for name in ["GOOGLE_CLOUD_PROJECT", "AULA_PUBLIC_URL", "AULA_SECRET", "AULA_SMTP_URL"] {
         assert!(faults["message"].as_str().unwrap().contains(name), "{name}: {faults}");
     }
@@ -152,15 +152,16 @@ impl Container {
         self.line("stopping");
     }
 
-    /// How it ends, which must be within some time.
-    fn wait(&mut self, within: Duration) -> std::process::ExitStatus {
-        let began = Instant::now();
+    /// How it ends, which must be within some time, and what it says until then.
+    fn end(&mut self, within: Duration) -> (ExitStatus, Vec<Value>) {
+        let (began, mut said) = (Instant::now(), Vec::new());
         loop {
-            if let Some(status) = self.process.try_wait().unwrap() {
-                return status;
+            match self.lines.recv_timeout(within.saturating_sub(began.elapsed())) {
+                Ok(line) => said.push(line),
+                // Both of its outputs are closed: that is its end.
+                Err(RecvTimeoutError::Disconnected) => return (self.process.wait().unwrap(), said),
+                Err(RecvTimeoutError::Timeout) => panic!("it doesn't end: {said:?}"),
             }
-            assert!(began.elapsed() < within, "it doesn't end");
-            thread::sleep(Duration::from_millis(5));
         }
     }
 
@@ -235,7 +236,7 @@ fn what_has_begun_is_finished_before_it_ends() {
     }
     assert_eq!(begun.finish(), ("http/1.1 200 ok".to_owned(), r#""Ada""#.to_owned()));
     container.line("stopped");
-    assert!(container.wait(PATIENCE).success());
+    assert!(container.end(PATIENCE).0.success());
 }
 
 #[test]
@@ -243,8 +244,10 @@ fn what_hangs_does_not_keep_it_from_ending_in_time() {
     let mut container = Container::start();
     let _never_finished = container.half_sent();
     container.terminate();
-    assert!(container.wait(PROMISED).success());
-    container.line("some requests were still running");
+    let (status, said) = container.end(PROMISED);
+    assert!(status.success());
+    let is_left = |it: &Value| it["message"].as_str().unwrap().starts_with("some requests were");
+    assert!(said.iter().any(is_left), "{said:?}");
 }
 
 #[test]
@@ -265,6 +268,7 @@ fn a_panic_is_told_within_its_trace_without_what_it_says_and_others_go_on() {
         );
         assert_eq!(line["serviceContext"]["service"], "people");
         let place = &line["context"]["reportLocation"];
+        assert_eq!(place["functionName"], "people");
         assert!(place["filePath"].as_str().unwrap().ends_with("process.rs"), "{line}");
         assert!(line["message"].as_str().unwrap().ends_with(said), "{line}");
         assert!(!line.to_string().contains("Lovelace"), "{line}");
