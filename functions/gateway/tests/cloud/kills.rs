@@ -9,7 +9,7 @@ use std::{
         atomic::{AtomicBool, AtomicU32, Ordering::SeqCst},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use runtime::{Random, SystemRandom};
@@ -21,7 +21,7 @@ use crate::{
     operator::Operator,
     school::{Section, text},
     seats::crowd,
-    support::{Answer, Person, until},
+    support::{Answer, Person, until, until_within},
 };
 
 const PEOPLE: usize = 80;
@@ -55,7 +55,7 @@ fn race_with_kills(seats: usize, words: &[&str]) {
     let section = cloud.open_section(&teacher, &json!({ "capacity": seats }));
     let blocks = || operator.count("enrollments", "seat_blocks");
     if !words.is_empty() {
-        wait(|| (blocks() > 0).then_some(()));
+        until("the seats to be spread", || (blocks() > 0).then_some(()));
     }
     let people = crowd(&cloud, PEOPLE);
 
@@ -135,7 +135,7 @@ impl Race {
         let manifest = manifest();
         for count in 0..KILLS {
             if count == KILLS - AFTER {
-                wait(|| is_over().then_some(()));
+                until_within(PATIENCE, "the race to end", || is_over().then_some(()));
             }
             let before = self.answered.load(SeqCst);
             let service = match count % 4 {
@@ -167,7 +167,7 @@ impl Race {
     /// Asks for a seat until there's a definite answer, with the same key each time.
     fn insist(&self, cloud: &Cloud, section: &Section, person: &Person) -> Answer {
         let key = format!("seat-{}", person.id);
-        let answer = wait(|| {
+        let answer = until_within(PATIENCE, "a definite answer", || {
             self.asking.fetch_add(1, SeqCst);
             let answer = cloud.try_post("/v1/enrollments", &person.token, &key, &section.seat());
             self.asking.fetch_sub(1, SeqCst);
@@ -205,18 +205,6 @@ impl Chance {
         self.0.fill(&mut bytes);
         let number = usize::try_from(u32::from_le_bytes(bytes)).expect("it fits");
         services[number % services.len()].clone()
-    }
-}
-
-/// Waits for something in the race.
-fn wait<T>(mut look: impl FnMut() -> Option<T>) -> T {
-    let began = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(began.elapsed() < PATIENCE, "the race doesn't end");
-        thread::sleep(Duration::from_millis(5));
     }
 }
 

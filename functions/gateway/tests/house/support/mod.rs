@@ -18,16 +18,20 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// Waits until something is there, for a minute at most.
+pub fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    until_within(Duration::from_mins(1), what, look)
+}
+
 /// Waits until something is there: what happens in another process can only be
 /// looked for again and again.
-pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    const PATIENCE: Duration = Duration::from_mins(1);
+pub fn until_within<T>(patience: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
         if let Some(found) = look() {
             return found;
         }
-        assert!(began.elapsed() < PATIENCE, "waited in vain for {what}");
+        assert!(began.elapsed() < patience, "waited in vain for {what}");
         thread::sleep(Duration::from_millis(2));
     }
 }

@@ -221,8 +221,12 @@ fn walk_chunks(bytes: &[u8], mut visit: impl FnMut(&[u8])) -> Result<Option<usiz
 /// Sends one request on a connection of its own: the status and the JSON that came back (null
 /// when it was no JSON).
 pub fn call(address: SocketAddr, request: Request) -> Result<(u16, Value)> {
+    exchange(address, &request.bytes())
+}
+
+fn exchange(address: SocketAddr, request: &[u8]) -> Result<(u16, Value)> {
     let mut connection = Connection::open(address)?;
-    connection.send(&request.bytes())?;
+    connection.send(request)?;
     let answer = connection.receive()?;
     Ok((answer.status, serde_json::from_slice(&answer.body()).unwrap_or_default()))
 }
@@ -242,15 +246,12 @@ pub fn succeed_at_last(address: SocketAddr, request: Request) -> Result<Value> {
     let bytes = request.bytes();
     let begin = Instant::now();
     loop {
-        let mut connection = Connection::open(address)?;
-        connection.send(&bytes)?;
-        let answer = connection.receive()?;
-        let (status, body) = (answer.status, answer.body());
+        let (status, body) = exchange(address, &bytes)?;
         if (200..300).contains(&status) {
-            return Ok(serde_json::from_slice(&body).unwrap_or_default());
+            return Ok(body);
         }
         let again = status == 503 && begin.elapsed() < PATIENCE;
-        ensure!(again, "{line} answered {status}: {}", String::from_utf8_lossy(&body));
+        ensure!(again, "{line} answered {status}: {body}");
         thread::sleep(Duration::from_millis(200));
     }
 }

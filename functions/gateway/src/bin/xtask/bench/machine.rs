@@ -85,21 +85,17 @@ impl Workspace {
         ensure!(status.success(), "the server does not build");
         Ok(self.released().join("gateway"))
     }
-}
 
-/// The domains that have a program of their own.
-const DOMAINS: [&str; 4] = ["identity", "courses", "enrollments", "notifications"];
-
-impl Workspace {
     /// Builds what the cloud on one machine consists of, as it is released: a program for each
     /// domain, and the one that is the gateway and the auditor. Tells the folder that they are in.
     pub fn build_cloud(&self) -> Result<PathBuf> {
+        let domains: Vec<_> = gateway::domains().iter().map(|it| it.name).collect();
         let features: Vec<_> =
-            DOMAINS.iter().chain(&["gateway"]).map(|it| format!("{it}/cloud")).collect();
+            domains.iter().chain(&["gateway"]).map(|it| format!("{it}/cloud")).collect();
         let mut cargo = Command::new("cargo");
         cargo.args(["build", "--release", "--features", &features.join(",")]);
-        cargo.args(DOMAINS.iter().chain(&["gateway"]).flat_map(|it| ["--package", it]));
-        cargo.args(DOMAINS.iter().chain(&[super::cloud::OPERATOR]).flat_map(|it| ["--bin", it]));
+        cargo.args(domains.iter().chain(&["gateway"]).flat_map(|it| ["--package", it]));
+        cargo.args(domains.iter().chain(&[super::cloud::OPERATOR]).flat_map(|it| ["--bin", it]));
         let status = cargo.current_dir(&self.root).status().context("running cargo build")?;
         ensure!(status.success(), "the cloud's programs do not build");
         Ok(self.released())
