@@ -80,7 +80,15 @@ pub(crate) struct Lanes<C, E: Endpoint> {
 
 struct Lane<C, E> {
     waiting: Vec<Waiting<C, E>>,
-    arrived: Arc<Notify>,
+    /// With how many its driver goes on.
+    enough: usize,
+    are_enough: Arc<Notify>,
+}
+
+impl<C, E> Default for Lane<C, E> {
+    fn default() -> Self {
+        Self { waiting: Vec::new(), enough: usize::MAX, are_enough: Arc::default() }
+    }
 }
 
 /// A request that waits for its batch.
@@ -119,11 +127,11 @@ where
         let first = {
             let mut lanes = self.open.lock().expect("no holder panics");
             let first = !lanes.contains_key(&lane);
-            let lane = lanes
-                .entry(lane.clone())
-                .or_insert_with(|| Lane { waiting: Vec::new(), arrived: Arc::new(Notify::new()) });
+            let lane = lanes.entry(lane.clone()).or_default();
             lane.waiting.push(waiting);
-            lane.arrived.notify_one();
+            if lane.waiting.len() >= lane.enough {
+                lane.are_enough.notify_one();
+            }
             first
         };
         if first {
@@ -195,15 +203,10 @@ where
     /// The next batch: nothing if nobody waits, and then the lane is closed.
     async fn gather(&mut self, last: usize) -> Option<Vec<Waiting<C, E>>> {
         if last > 1 {
-            // Those who were just answered come back for more, as crowds do.
-            let enough = async {
-                while self.waiting() < last.min(MOST) {
-                    self.arrived()?.notified().await;
-                }
-                Some(())
-            };
+            // Those who were just answered come back for more, as crowds do. (All who are there
+            // aren't waited for: while some are decided the others ask, and nobody is idle.)
             let out_of_patience = self.ports.clock.sleep(PATIENCE);
-            let _first = select(pin!(enough), out_of_patience).await;
+            let _first = select(pin!(self.company(last)), out_of_patience).await;
         }
         let mut lanes = self.lanes.open.lock().expect("no holder panics");
         let lane = lanes.get_mut(&self.lane)?;
@@ -212,18 +215,25 @@ where
             self.closed = true;
             return None;
         }
+        lane.enough = usize::MAX;
         let count = lane.waiting.len().min(MOST);
         Some(lane.waiting.drain(..count).collect())
     }
 
-    fn waiting(&self) -> usize {
-        let lanes = self.lanes.open.lock().expect("no holder panics");
-        lanes.get(&self.lane).map_or(0, |lane| lane.waiting.len())
-    }
-
-    fn arrived(&self) -> Option<Arc<Notify>> {
-        let lanes = self.lanes.open.lock().expect("no holder panics");
-        lanes.get(&self.lane).map(|lane| lane.arrived.clone())
+    /// Waits until so many wait here.
+    async fn company(&self, enough: usize) {
+        loop {
+            let are_enough = {
+                let mut lanes = self.lanes.open.lock().expect("no holder panics");
+                let Some(lane) = lanes.get_mut(&self.lane) else { return };
+                if lane.waiting.len() >= enough {
+                    return;
+                }
+                lane.enough = enough;
+                lane.are_enough.clone()
+            };
+            are_enough.notified().await;
+        }
     }
 
     /// Decides a batch, again while others win the race for its documents.
