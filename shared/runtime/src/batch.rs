@@ -91,6 +91,14 @@ impl<C, E> Default for Lane<C, E> {
     }
 }
 
+impl<C, E> Lane<C, E> {
+    /// The first of those who wait, so many at most.
+    fn take(&mut self, most: usize) -> Vec<Waiting<C, E>> {
+        let count = self.waiting.len().min(most);
+        self.waiting.drain(..count).collect()
+    }
+}
+
 /// A request that waits for its batch.
 pub(crate) struct Waiting<C, E> {
     pub(crate) call: Call<C, E>,
@@ -202,12 +210,7 @@ where
 
     /// The next batch: nothing if nobody waits, and then the lane is closed.
     async fn gather(&mut self, last: usize) -> Option<Vec<Waiting<C, E>>> {
-        if last > 1 {
-            // Those who were just answered come back for more, as crowds do. (All who are there
-            // aren't waited for: while some are decided the others ask, and nobody is idle.)
-            let out_of_patience = self.ports.clock.sleep(PATIENCE);
-            let _first = select(pin!(self.company(last)), out_of_patience).await;
-        }
+        self.wait_for(last).await;
         let mut lanes = self.lanes.open.lock().expect("no holder panics");
         let lane = lanes.get_mut(&self.lane)?;
         if lane.waiting.is_empty() {
@@ -216,8 +219,25 @@ where
             return None;
         }
         lane.enough = usize::MAX;
-        let count = lane.waiting.len().min(MOST);
-        Some(lane.waiting.drain(..count).collect())
+        Some(lane.take(MOST))
+    }
+
+    /// Adds those who wait to a batch, in the order of arrival, as far as it takes them.
+    fn fill(&self, batch: &mut Vec<Waiting<C, E>>) {
+        let mut lanes = self.lanes.open.lock().expect("no holder panics");
+        if let Some(lane) = lanes.get_mut(&self.lane) {
+            batch.extend(lane.take(MOST - batch.len()));
+        }
+    }
+
+    /// Waits for as many as were answered just now: they come back for more, as crowds do.
+    /// (All who are there aren't waited for: while some are decided the others ask, and
+    /// nobody is idle.)
+    async fn wait_for(&self, answered: usize) {
+        if answered > 1 {
+            let out_of_patience = self.ports.clock.sleep(PATIENCE);
+            let _first = select(pin!(self.company(answered)), out_of_patience).await;
+        }
     }
 
     /// Waits until so many wait here.
@@ -250,11 +270,11 @@ where
             match self.attempt(&batch, attempt - 1).await {
                 Ok(Decided { replies, events }) => {
                     told.extend(events);
-                    let undecided = batch.split_off(replies.len());
-                    if undecided.is_empty() {
+                    let (count, mut undecided) = (replies.len(), batch.split_off(replies.len()));
+                    if undecided.is_empty() || told.len() >= MOST {
                         // Before the last answer: where nothing runs after it, this is
                         // the time. Who is decided before the last needn't wait for it.
-                        self.tell(&told).await;
+                        self.tell(&std::mem::take(&mut told)).await;
                     }
                     for (waiting, reply) in batch.into_iter().zip(replies) {
                         drop(waiting.entered);
@@ -263,6 +283,9 @@ where
                     if undecided.is_empty() {
                         return;
                     }
+                    // Those who are left take company along, as any other batch.
+                    self.wait_for(count).await;
+                    self.fill(&mut undecided);
                     (batch, attempt) = (undecided, 1);
                 }
                 Err(Error::Stale(_)) if attempt < ATTEMPTS => {

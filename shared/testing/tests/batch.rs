@@ -1,4 +1,6 @@
-//! A batch that is decided in parts: one of it at a time, in the order of arrival.
+//! A batch that is decided in parts: in the order of arrival, with whoever comes meanwhile.
+
+use std::time::Duration;
 
 use contracts::{Event, Idempotency};
 use futures_util::future::join_all;
@@ -64,6 +66,19 @@ async fn take(cx: Context<System>, calls: Vec<Call<User, Take>>) -> Result<Outco
     Ok(Outcome { shared: Changes::new().save(&count), verdicts: vec![Ok((taken, told))] })
 }
 
+/// Decides two of a batch, and tells them of how many they were; slowly, if it's the first.
+async fn take_two(_: Context<System>, calls: Vec<Call<User, Take>>) -> Result<Outcome<Taken>> {
+    if &*calls[0].request.name == "first" {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let number = u32::try_from(calls.len()).expect("they are few");
+    let verdict = |call: Call<_, Take>| {
+        Ok((Taken { name: call.request.name.to_string(), number }, Changes::new()))
+    };
+    let verdicts = calls.into_iter().take(2).map(verdict).collect();
+    Ok(Outcome { shared: Changes::new(), verdicts })
+}
+
 fn domain() -> Domain {
     Domain::new("things").collection::<Count>().event::<Taken>().batch(take)
 }
@@ -96,4 +111,24 @@ async fn what_was_decided_before_a_fault_is_answered_and_told() {
     assert_eq!(told(&app).await, [("a".to_owned(), 1), ("b".to_owned(), 2)]);
     // The lane is open again.
     assert_eq!(all(&app, &["c"]).await[0].ok()["number"], 3);
+}
+
+/// Time passes only when nobody has anything to do.
+#[tokio::test(start_paused = true)]
+async fn who_is_left_is_decided_with_those_who_come_back() {
+    let app = App::of(|| Domain::new("things").event::<Taken>().batch(take_two));
+    let ask = async |name| all(&app, &[name]).await[0].ok()["number"].clone();
+    let both = async |one, other| (ask(one).await, ask(other).await);
+    let meanwhile = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        tokio::join!(both("b", "b again"), both("c", "c again"), ask("d"))
+    };
+    let (first, (b, c, d)) = tokio::join!(ask("first"), meanwhile);
+    assert_eq!(first, 1);
+    // b and c were decided of three. d was left, and waited for both: again there are three.
+    assert_eq!((&b.0, &c.0, &d), (&json!(3), &json!(3), &json!(3)));
+    // Of those, one is left, for whom nobody comes back in time.
+    let mut again = [b.1.as_u64(), c.1.as_u64()];
+    again.sort_unstable();
+    assert_eq!(again, [Some(1), Some(3)]);
 }
