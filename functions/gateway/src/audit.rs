@@ -87,6 +87,19 @@ fn violations(folder: &Path) -> anyhow::Result<Vec<String>> {
     Ok(found)
 }
 
+/// Everything that is wrong with all documents of some domains.
+pub(crate) fn violations_in(stored: &BTreeMap<&'static str, Documents>) -> Vec<String> {
+    let (mut found, mut between) = (Vec::new(), Between::default());
+    for domain in domains() {
+        if let Some(documents) = stored.get(domain.name) {
+            found.extend(violations_of(&domain, documents));
+            between.look_at(domain.name, documents);
+        }
+    }
+    found.extend(between.violations());
+    found
+}
+
 /// Everything that is wrong with the documents of a domain.
 fn violations_of(domain: &Domain, documents: &Documents) -> Vec<String> {
     let mut found = Vec::new();

@@ -21,5 +21,6 @@ mod race;
 mod readme;
 mod school;
 mod seats;
+mod storms;
 mod support;
 mod tokens;

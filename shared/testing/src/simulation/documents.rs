@@ -58,6 +58,12 @@ impl Documents {
         those.map(|((_, id), kept)| (id.as_str(), &*kept.value))
     }
 
+    /// All documents of a collection, as stores have them.
+    pub(crate) fn records(&self, collection: &'static str) -> Vec<Record> {
+        let of_it = self.kept.iter().filter(|((name, _), _)| *name == collection);
+        of_it.map(|((_, id), kept)| kept.record(id.clone())).collect()
+    }
+
     /// What is stored, whichever commits have made it so.
     pub(crate) fn content(&self) -> impl Iterator<Item = (&str, &str, &str)> {
         self.kept.iter().map(|((name, id), kept)| (*name, id.as_str(), kept.body.as_str()))

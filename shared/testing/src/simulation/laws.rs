@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use contracts::Timestamp;
+use runtime::Record;
 use serde_json::Value;
 
 use super::{documents::Changed, service::Served};
@@ -42,6 +43,7 @@ pub struct Commit<'w> {
 /// Everything that is stored.
 pub struct Stores<'w> {
     pub(crate) served: &'w [Served],
+    pub(crate) mail: &'w [String],
     pub(crate) now: Timestamp,
 }
 
@@ -49,6 +51,17 @@ impl<'w> Stores<'w> {
     /// The time in the world.
     pub const fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// The messages that the mail provider has, each by its `Message-ID`.
+    pub const fn mail(&self) -> &'w [String] {
+        self.mail
+    }
+
+    /// All documents of a collection, as stores have them.
+    pub fn records(&self, domain: &str, collection: &'static str) -> Vec<Record> {
+        let served = self.served.iter().find(|served| served.name == domain);
+        served.map(|served| served.documents.records(collection)).unwrap_or_default()
     }
 
     /// All documents of a collection, by their ids.

@@ -21,6 +21,7 @@ mod gate;
 mod laws;
 mod pending;
 mod person;
+pub mod platform;
 mod ports;
 mod process;
 pub mod seats;

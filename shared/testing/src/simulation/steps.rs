@@ -235,7 +235,7 @@ impl World {
             Ok(Ok(changes)) => {
                 self.commits += 1;
                 let (domain, now) = (self.served[service].name, self.now());
-                let stores = Stores { served: &self.served, now };
+                let stores = Stores { served: &self.served, mail: &self.mail, now };
                 let result = self.laws.committed(&Commit { domain, changes: &changes, stores });
                 self.hold(result);
                 self.touched.writes.extend(changes.into_iter().map(|changed| (service, changed)));

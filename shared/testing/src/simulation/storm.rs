@@ -165,6 +165,7 @@ impl Storm {
             }
             self.calm_since.get_or_insert(world.steps);
             commits_at_tick = Some(world.commits);
+            world.let_time_pass(i64::try_from(world.between_ticks.as_millis()).unwrap_or(i64::MAX));
             (0..world.services()).for_each(|service| world.tick(service));
         }
     }

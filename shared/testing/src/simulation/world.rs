@@ -9,6 +9,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicI64, Ordering},
     },
+    time::Duration,
 };
 
 use contracts::{Endpoint, Problem, Timestamp};
@@ -52,6 +53,8 @@ pub struct World {
     pub(crate) strict: bool,
     /// What opens this world, and not another: options of `cargo xtask simulate`.
     pub(crate) opened_by: &'static str,
+    /// How much time passes between two ticks when nobody waits for anything.
+    pub(crate) between_ticks: Duration,
     /// What the step that is being taken has touched so far.
     pub(crate) touched: Footprint,
     /// The step that is being taken, and how many have come of it so far.
@@ -111,6 +114,7 @@ impl World {
             commits: 0,
             strict: false,
             opened_by: "",
+            between_ticks: Duration::ZERO,
             touched: Footprint::default(),
             step: 0,
             came: 0,
@@ -142,6 +146,14 @@ impl World {
     #[must_use]
     pub const fn opened_by(mut self, options: &'static str) -> Self {
         self.opened_by = options;
+        self
+    }
+
+    /// Lets so much time pass before the clock ticks for those who wait for nothing else:
+    /// so whatever is due by then is done before the world comes to rest.
+    #[must_use]
+    pub const fn ticking_every(mut self, between_ticks: Duration) -> Self {
+        self.between_ticks = between_ticks;
         self
     }
 
@@ -196,7 +208,7 @@ impl World {
 
     /// What is stored.
     pub fn stores(&self) -> Stores<'_> {
-        Stores { served: &self.served, now: self.now() }
+        Stores { served: &self.served, mail: &self.mail, now: self.now() }
     }
 
     /// The time.
@@ -238,7 +250,7 @@ impl World {
 
     /// Looks whether all is as it should be, once nothing happens any more.
     pub(crate) fn rest(&mut self) {
-        let stores = Stores { served: &self.served, now: self.now() };
+        let stores = Stores { served: &self.served, mail: &self.mail, now: self.now() };
         let result = self.laws.at_rest(&stores);
         self.hold(result);
         if self.people > 0 {

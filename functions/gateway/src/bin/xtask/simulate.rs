@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use testing::simulation::{
-    Explored, explore_at_most,
+    Explored, World, explore_at_most,
     seats::{Cast, Section, crowd, every_small_world_of},
     storm, weather,
 };
@@ -26,6 +26,9 @@ pub struct Options {
     /// Runs it where seats are spread over blocks.
     #[arg(long, requires = "seed")]
     blocks: bool,
+    /// Runs storms of the whole platform: the real courses and notifications, too.
+    #[arg(long, conflicts_with_all = ["blocks", "orders"])]
+    whole: bool,
     /// Runs one storm after the other for so many minutes, or until one breaks a law: by
     /// turns where seats are spread over blocks, and where they aren't. With `--orders`:
     /// begins no world after so many minutes.
@@ -63,9 +66,15 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
 
 /// Runs one storm.
 fn see(seed: u64, options: &Options) -> anyhow::Result<()> {
-    let cast = Cast::of(enrollments::domain);
-    let cast = if options.blocks { cast.in_blocks_of(1) } else { cast };
-    let run = storm(&|seed| crowd(&cast, seed), seed, options.trace);
+    let open = |seed| {
+        let cast = Cast::of(enrollments::domain);
+        match options {
+            Options { whole: true, .. } => gateway::simulated().world(seed),
+            Options { blocks: true, .. } => crowd(&cast.in_blocks_of(1), seed),
+            _ => crowd(&cast, seed),
+        }
+    };
+    let run = storm(&open, seed, options.trace);
     print!("{}", run.trace);
     if let Some(violation) = run.violation {
         anyhow::bail!("seed {seed} breaks a law after {} steps: {violation}", run.steps);
@@ -78,18 +87,22 @@ fn see(seed: u64, options: &Options) -> anyhow::Result<()> {
 fn brave_storms(options: &Options) -> anyhow::Result<()> {
     let gathered = Cast::of(enrollments::domain);
     let spread = gathered.clone().in_blocks_of(1);
+    let (gathered, spread) = (|seed| crowd(&gathered, seed), |seed| crowd(&spread, seed));
+    let whole = |seed| gateway::simulated().world(seed);
+    let worlds: &[&dyn Fn(u64) -> World] =
+        if options.whole { &[&whole] } else { &[&gathered, &spread] };
     let watch = Watch::of(options);
     let first = options.from.unwrap_or(NEW_SEED);
     let (mut next, mut steps) = (first, 0);
     while !watch.is_over() {
-        for cast in [&gathered, &spread] {
-            let weathered = weather(&|seed| crowd(cast, seed), next..next + AT_ONCE);
+        for open in worlds {
+            let weathered = weather(open, next..next + AT_ONCE);
             steps += weathered.map_err(|failure| anyhow::anyhow!("{failure}"))?.steps;
         }
         next += AT_ONCE;
     }
     let last = next - 1;
-    println!("seeds {first} to {last}, with blocks and without: {steps} steps, no law broken");
+    println!("seeds {first} to {last}, seats in blocks and not: {steps} steps, no law broken");
     Ok(())
 }
 

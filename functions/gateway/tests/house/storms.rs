@@ -1,0 +1,68 @@
+//! The whole platform in storms: whatever fails, every promise is kept when it's calm again.
+
+use runtime::{Domain, Function};
+use testing::simulation::{platform::Platform, weather};
+
+/// How many seeds the suite spends. `cargo xtask simulate --whole --minutes 10` spends more.
+const SEEDS: u64 = 60;
+
+/// A search that hasn't met all of this shows less than it says.
+const MET: &[&str] = &[
+    "a call failed",
+    "an answer was lost",
+    "a process died",
+    "a delivery came twice",
+    "a delivery was dropped",
+    "a race was lost",
+    "none to confirmed",
+    "none to waitlisted",
+    "waitlisted to confirmed",
+    "waitlisted to offered",
+    "offered to confirmed",
+    "confirmed to cancelled",
+    "a mail was sent",
+    "no mail was sent",
+];
+
+#[test]
+fn no_storm_breaks_a_promise_of_the_platform() {
+    let platform = gateway::simulated();
+    let weathered = weather(&|seed| platform.world(seed), 0..SEEDS);
+    let weathered = weathered.unwrap_or_else(|failure| panic!("{failure}"));
+    println!("{weathered:#?}");
+    let unmet: Vec<_> = MET.iter().filter(|what| !weathered.seen.contains_key(**what)).collect();
+    assert!(unmet.is_empty(), "{SEEDS} seeds never met {unmet:?}");
+}
+
+type Domains = fn() -> Vec<Domain>;
+
+/// The platform's domains, but for one function of theirs.
+fn without(id: &str) -> Vec<Domain> {
+    let mut domains = (gateway::simulated().domains)();
+    let functions = |domains: &[Domain]| domains.iter().map(|it| it.functions.len()).sum::<usize>();
+    let before = functions(&domains);
+    let stays = |function: &Function| function.id != id;
+    for domain in &mut domains {
+        domain.functions.retain(stays);
+    }
+    assert_eq!(functions(&domains), before - 1, "there is {id}");
+    domains
+}
+
+#[test]
+fn what_is_not_told_is_found_out() {
+    let wrong: [(Domains, &str); 3] = [
+        (|| without("notifications.on_enrollments_confirmed"), "isn't told so"),
+        (|| without("notifications.on_enrollments_cancelled"), "isn't told so"),
+        (|| without("enrollments.on_courses_section_cancelled"), "not everyone was taken off"),
+    ];
+    for (domains, expected) in wrong {
+        let platform = Platform { domains, ..gateway::simulated() };
+        let found = weather(&|seed| platform.world(seed), 0..SEEDS);
+        let found = found.expect_err(expected);
+        let broken = found.run.violation.as_deref().unwrap_or_default();
+        assert!(broken.contains(expected), "{broken}");
+        let again = format!("cargo xtask simulate --seed {} --whole --trace", found.run.seed);
+        assert!(found.to_string().ends_with(&again), "{found}");
+    }
+}
