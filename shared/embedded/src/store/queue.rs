@@ -157,8 +157,9 @@ fn write(writer: &mut Writer, notes: &Notes, commits: Vec<Commit>) -> Vec<Outcom
     let commits = all.split_off(count);
     let has_failed = outcomes.iter().all(Result::is_err);
     settle(writer, notes, all, outcomes);
-    if count > 0 && has_failed && !commits.is_empty() {
-        // What nobody waits for is in nobody's way: there may be room for those who wait.
+    if count > 0 && has_failed && !commits.is_empty() && !notes.are_added_by(&commits) {
+        // What nobody waits for is in nobody's way: there may be room for those who wait. But
+        // who would add what is noted comes after it, here as elsewhere.
         return writer.write(&commits);
     }
     answers
@@ -278,6 +279,17 @@ mod tests {
             assert_eq!(desk.commit(id), 1);
         }
         assert!(desk.notes.find(&desk.table.name, "long").is_some(), "it's tried again");
+    }
+
+    #[test]
+    fn nobody_overtakes_a_note_for_which_there_is_no_room() {
+        let mut desk = Desk::new();
+        assert!(matches!(desk.notes.add(desk.create_long("a", 900_000)), Noted::Kept));
+        let commits = vec![desk.create("a")];
+        let outcomes = write(&mut desk.writer, &desk.notes, commits);
+        assert!(matches!(outcomes[..], [Err(_)]));
+        assert!(desk.table.standing(desk.writer.connection(), "a").unwrap().is_none());
+        assert!(desk.notes.find(&desk.table.name, "a").is_some_and(|it| it.len() > 900_000));
     }
 
     #[test]
