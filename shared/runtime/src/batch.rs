@@ -94,6 +94,7 @@ impl<C, E> Default for Lane<C, E> {
 impl<C, E> Lane<C, E> {
     /// The first of those who wait, so many at most.
     fn take(&mut self, most: usize) -> Vec<Waiting<C, E>> {
+        self.enough = usize::MAX;
         let count = self.waiting.len().min(most);
         self.waiting.drain(..count).collect()
     }
@@ -203,8 +204,7 @@ where
     async fn drive(mut self) {
         let mut last = 0;
         while let Some(batch) = self.gather(last).await {
-            last = batch.len();
-            self.decide(batch).await;
+            last = self.decide(batch).await;
         }
     }
 
@@ -218,7 +218,6 @@ where
             self.closed = true;
             return None;
         }
-        lane.enough = usize::MAX;
         Some(lane.take(MOST))
     }
 
@@ -256,15 +255,17 @@ where
         }
     }
 
-    /// Decides a batch, again while others win the race for its documents.
-    async fn decide(&self, mut batch: Vec<Waiting<C, E>>) {
+    /// Decides a batch, again while others win the race for its documents; how many were
+    /// answered last.
+    async fn decide(&self, mut batch: Vec<Waiting<C, E>>) -> usize {
         let (mut attempt, mut told) = (1, Vec::new());
         loop {
             batch = match self.without_answered(batch).await {
                 Ok(batch) => batch,
                 Err((batch, error)) => {
                     self.tell(&told).await;
-                    return give_up(batch, &error);
+                    give_up(batch, &error);
+                    return 0;
                 }
             };
             match self.attempt(&batch, attempt - 1).await {
@@ -272,8 +273,8 @@ where
                     told.extend(events);
                     let (count, mut undecided) = (replies.len(), batch.split_off(replies.len()));
                     if undecided.is_empty() || told.len() >= MOST {
-                        // Before the last answer: where nothing runs after it, this is
-                        // the time. Who is decided before the last needn't wait for it.
+                        // Before the last answer: where nothing runs after it, this is the
+                        // time. Who is decided before needn't wait for it, unless it's much.
                         self.tell(&std::mem::take(&mut told)).await;
                     }
                     for (waiting, reply) in batch.into_iter().zip(replies) {
@@ -281,7 +282,7 @@ where
                         let _gone = waiting.reply.send(Ok(reply));
                     }
                     if undecided.is_empty() {
-                        return;
+                        return count;
                     }
                     // Those who are left take company along, as any other batch.
                     self.wait_for(count).await;
@@ -294,7 +295,8 @@ where
                 }
                 Err(error) => {
                     self.tell(&told).await;
-                    return give_up(batch, &error);
+                    give_up(batch, &error);
+                    return 0;
                 }
             }
         }
