@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn many_in_a_section_without_a_limit_share_no_document() {
+    async fn who_joins_a_section_without_a_limit_writes_a_block_and_not_the_section() {
         let open = section(None);
         let app = app(open.clone(), course());
         let mut two = Seats::of(&open);

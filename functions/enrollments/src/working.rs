@@ -96,8 +96,10 @@ async fn sections(cx: &Context<System>, part: &Part) -> Result<BTreeMap<SectionI
             Ok(known) if known.seats.gathers() => {
                 cx.commit_part(known.seats.changes()).await?;
                 let known = self::known(cx, section_id, wanted).await?;
-                if known.seats.gathers() {
-                    // A crowd has spread them again: it's tried again.
+                let gathers = |it: &Known| it.seats.gathers();
+                if gathers(&known) && sections.values().flatten().any(gathers) {
+                    // A crowd has spread them again. One section's blocks fit; of two, it's
+                    // tried again.
                     return Err(Error::Stale(Key::of::<Seats>(section_id.as_str())));
                 }
                 Ok(known)
