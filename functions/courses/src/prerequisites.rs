@@ -1,7 +1,7 @@
 //! Prerequisites: that the courses that one asks for exist, and that none asks
 //! for itself, however far around.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use contracts::courses::{CourseId, CourseState};
 use runtime::prelude::*;
@@ -81,7 +81,7 @@ async fn asked_by<C>(cx: &Context<C>, mut ahead: Vec<CourseId>) -> Result<Asked>
         let courses = cx.get_all::<Course>(&ids).await?;
         let found = courses.into_iter().map(|it| it.map(|it| it.into_inner().prerequisites));
         asked.extend(ahead.into_iter().zip(found.map(Option::unwrap_or_default)));
-        let next: HashSet<_> =
+        let next: BTreeSet<_> =
             asked.values().flatten().filter(|it| !asked.contains_key(it)).cloned().collect();
         ahead = next.into_iter().collect();
     }
