@@ -1,6 +1,11 @@
 //! A domain's process: what its `main` is.
 
-use std::{io, net::TcpListener, process::ExitCode};
+use std::{
+    io,
+    net::TcpListener,
+    process::ExitCode,
+    thread::{self, JoinHandle},
+};
 
 use anyhow::Context as _;
 use runtime::{
@@ -17,6 +22,9 @@ use crate::{Environment, Platform};
 /// Whose lines are told, beside what is wrong elsewhere.
 const OURS: Worth = Worth::of(&["google", "identity", "courses", "enrollments", "notifications"]);
 
+/// How large the stack is of the thread that functions run on, in bytes: as the first one's.
+const STACK: usize = 8 << 20;
+
 /// Serves a domain, or the one function of it that `FUNCTION_TARGET` names, as a
 /// container of Cloud Run, until the process is told to stop.
 pub fn run(domain: fn() -> Domain) -> ExitCode {
@@ -32,13 +40,20 @@ pub fn run(domain: fn() -> Domain) -> ExitCode {
     };
     let service = environment.service.clone().zip(environment.revision.clone());
     start_log(lines, Speaker { project: Some(environment.project.clone()), service });
-    match serve(environment, domain) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+    // On a thread of its own, whose stack's end is known: of the first thread it's known only
+    // where libc can read it, and an image leaves out what it reads it by.
+    let serving = thread::Builder::new().name("functions".to_owned()).stack_size(STACK);
+    let served = serving.spawn(|| serve(environment, domain)).map(JoinHandle::join);
+    match served {
+        Ok(Ok(Ok(()))) => return ExitCode::SUCCESS,
+        Ok(Ok(Err(error))) => {
             tracing::error!(error = format!("{error:#}"), "it can't go on");
-            ExitCode::FAILURE
         }
+        // The panic's own line is there already.
+        Ok(Err(_panic)) => {}
+        Err(error) => tracing::error!(error = format!("{error:#}"), "it has no thread"),
     }
+    ExitCode::FAILURE
 }
 
 fn start_log(lines: Lines, speaker: Speaker) {

@@ -23,7 +23,8 @@ pub struct Patience {
 }
 
 impl Default for Patience {
-    /// A request has 15 seconds at the gateway; what takes longer nobody waits for.
+    /// A request has 30 seconds in its function; what takes longer nobody waits for, and there
+    /// has to be time for another commit.
     fn default() -> Self {
         Self {
             call: Duration::from_secs(4),
