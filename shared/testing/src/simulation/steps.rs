@@ -129,7 +129,14 @@ impl World {
         if how == How::Fails {
             self.see("a call failed");
             self.trace(process, || format!("{ask} → FAILS, and nothing happens"));
-            return self.give(asker, Answer::Broken("it has failed, and nothing happened"));
+            let why = "it has failed, and nothing happened";
+            return self.give(
+                asker,
+                match ask {
+                    Ask::Send(_) => Answer::Sent(Err(MailError::Unavailable(why.to_owned()))),
+                    _ => Answer::Broken(why),
+                },
+            );
         }
         let said = if self.trace.is_kept() { ask.to_string() } else { String::new() };
         let given = match ask {
