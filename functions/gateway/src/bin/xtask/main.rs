@@ -42,7 +42,7 @@ enum Chore {
     },
     /// Prints what a month and a million enrollments cost on Google Cloud.
     Cost,
-    /// Runs enrollments in simulated storms: one seed, or many.
+    /// Runs enrollments, or the whole platform, in simulated storms: one seed, or many.
     Simulate(simulate::Options),
     /// Begins something new.
     #[command(subcommand)]

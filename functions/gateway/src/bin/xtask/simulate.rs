@@ -102,7 +102,8 @@ fn brave_storms(options: &Options) -> anyhow::Result<()> {
         next += AT_ONCE;
     }
     let last = next - 1;
-    println!("seeds {first} to {last}, seats in blocks and not: {steps} steps, no law broken");
+    let of = if options.whole { "of the whole platform" } else { "with blocks and without" };
+    println!("seeds {first} to {last}, {of}: {steps} steps, no law broken");
     Ok(())
 }
 
