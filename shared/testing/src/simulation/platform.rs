@@ -302,7 +302,13 @@ fn nobody_waits_in_vain(stores: &Stores<'_>) -> Result<(), String> {
         let waits = |it: &Value| it["section_id"] == *id && it["state"] == "waitlisted";
         let waiting = enrollments.any(|(_, it)| waits(it));
         let given = given.get(id).copied().unwrap_or_default();
-        let is_free = section["capacity"].as_u64().is_none_or(|capacity| given < capacity);
+        // Whoever asked for fewer seats and died before they were the rule leaves a promise
+        // behind, until the section is changed again (docs/decisions/0005).
+        let mut seats = stores.all("enrollments", "seats");
+        let promised =
+            seats.find(|(it, _)| *it == id).and_then(|(_, it)| it["promise"]["most"].as_u64());
+        let has = section["capacity"].as_u64().into_iter().chain(promised).min();
+        let is_free = has.is_none_or(|has| given < has);
         match section["cancelled_at"].is_null() {
             true if waiting && is_free => {
                 return Err(format!("somebody waits in {id}, which has a free seat"));
