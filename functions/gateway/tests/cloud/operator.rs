@@ -25,14 +25,13 @@ pub struct Operator {
 impl Operator {
     pub fn of(cloud: &Cloud) -> Option<Self> {
         let read = |line: &String| serde_json::from_str::<Value>(line).ok();
-        let said = cloud.said();
-        let mut projects = said
-            .iter()
-            .filter_map(read)
-            .filter_map(|line| line["project"].as_str().map(str::to_owned));
+        let project = || {
+            let told = |line: Value| line["project"].as_str().map(str::to_owned);
+            cloud.said().iter().filter_map(read).find_map(told)
+        };
         let client = |emulator: &emulators::Emulator| Client::to(emulator.address());
         Some(Self {
-            project: projects.next().expect("it's told when it listens"),
+            project: until("it to tell its project", project),
             firestore: client(emulators::firestore()?),
             pubsub: client(emulators::pubsub()?),
         })
