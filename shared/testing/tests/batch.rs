@@ -1,11 +1,10 @@
 //! A batch that is decided in parts: in the order of arrival, with whoever comes meanwhile.
 
-use std::time::Duration;
-
 use contracts::{Event, Idempotency};
 use futures_util::future::join_all;
 use runtime::{Batched, Call, Domain, Outcome, prelude::*};
 use testing::{Answer, App, json};
+use tokio::sync::{Notify, Semaphore};
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 struct Count {
@@ -46,8 +45,21 @@ impl Endpoint for Take {
     type Response = Taken;
 }
 
+/// Who comes while somebody else is decided.
+const LATER: [&str; 3] = ["ben", "cid", "dan"];
+
+/// How many of them have come.
+static HAVE_COME: Semaphore = Semaphore::const_new(0);
+
+/// The first is being decided.
+static IS_DECIDED: Notify = Notify::const_new();
+
 impl Batched for Take {
     fn lane(&self) -> String {
+        // It's asked for when a request has come as far as the others of its batch.
+        if LATER.contains(&&*self.name) {
+            HAVE_COME.add_permits(1);
+        }
         "all".to_owned()
     }
 }
@@ -66,10 +78,12 @@ async fn take(cx: Context<System>, calls: Vec<Call<User, Take>>) -> Result<Outco
     Ok(Outcome { shared: Changes::new().save(&count), verdicts: vec![Ok((taken, told))] })
 }
 
-/// Decides two of a batch, and tells them of how many they were; slowly, if it's the first.
+/// Decides two of a batch, and tells them of how many they were; the first only when the
+/// others have come.
 async fn take_two(_: Context<System>, calls: Vec<Call<User, Take>>) -> Result<Outcome<Taken>> {
     if &*calls[0].request.name == "first" {
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        IS_DECIDED.notify_one();
+        drop(HAVE_COME.acquire_many(3).await.expect("it stays open"));
     }
     let number = u32::try_from(calls.len()).expect("they are few");
     let verdict = |call: Call<_, Take>| {
@@ -113,22 +127,22 @@ async fn what_was_decided_before_a_fault_is_answered_and_told() {
     assert_eq!(all(&app, &["c"]).await[0].ok()["number"], 3);
 }
 
-/// Time passes only when nobody has anything to do.
+/// The time that a batch waits for company passes only when nobody has anything to do.
 #[tokio::test(start_paused = true)]
 async fn who_is_left_is_decided_with_those_who_come_back() {
     let app = App::of(|| Domain::new("things").event::<Taken>().batch(take_two));
     let ask = async |name| all(&app, &[name]).await[0].ok()["number"].clone();
     let both = async |one, other| (ask(one).await, ask(other).await);
     let meanwhile = async {
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        tokio::join!(both("b", "b again"), both("c", "c again"), ask("d"))
+        IS_DECIDED.notified().await;
+        tokio::join!(both("ben", "ben again"), both("cid", "cid again"), ask("dan"))
     };
-    let (first, (b, c, d)) = tokio::join!(ask("first"), meanwhile);
+    let (first, (ben, cid, dan)) = tokio::join!(ask("first"), meanwhile);
     assert_eq!(first, 1);
-    // b and c were decided of three. d was left, and waited for both: again there are three.
-    assert_eq!((&b.0, &c.0, &d), (&json!(3), &json!(3), &json!(3)));
+    // Two were decided of three. The third was left, and waited for both: again they're three.
+    assert_eq!((&ben.0, &cid.0, &dan), (&json!(3), &json!(3), &json!(3)));
     // Of those, one is left, for whom nobody comes back in time.
-    let mut again = [b.1.as_u64(), c.1.as_u64()];
+    let mut again = [ben.1.as_u64(), cid.1.as_u64()];
     again.sort_unstable();
     assert_eq!(again, [Some(1), Some(3)]);
 }
