@@ -38,6 +38,28 @@ pub struct Weathered {
     pub seen: BTreeMap<String, u64>,
 }
 
+/// What a storm is made of: who hasn't met all of it has seen fair weather.
+const TROUBLE: &[&str] = &[
+    "a call failed",
+    "an answer was lost",
+    "a process died",
+    "a connection broke",
+    "a request came twice",
+    "a delivery came twice",
+    "a delivery was dropped",
+    "a race was lost",
+    "an answer was given again",
+];
+
+impl Weathered {
+    /// What has never happened of all trouble that there is, and of what else was expected: a
+    /// search that hasn't met it shows less than it says.
+    pub fn unmet<'a>(&self, expected: &[&'a str]) -> Vec<&'a str> {
+        let all = TROUBLE.iter().chain(expected);
+        all.copied().filter(|what| !self.seen.contains_key(*what)).collect()
+    }
+}
+
 /// A seed that breaks a law.
 #[derive(Clone, Debug)]
 pub struct Failure {
