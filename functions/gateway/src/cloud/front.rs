@@ -142,7 +142,8 @@ async fn pass(State(front): State<Arc<Front>>, request: Request) -> Response {
     front.answer(request).await.unwrap_or_else(|refused| refused)
 }
 
-/// Changes what API Gateway changes: nobody but it says who the user is.
+/// Changes what API Gateway changes. Where it checks a token, nobody but it says who the user is;
+/// on open operations it lets pass what clients say of that, which functions mustn't believe.
 fn rewrite(request: &mut Request, user: Option<HeaderValue>, id_token: &str) {
     let path = request.uri().path_and_query().cloned();
     let path = path.unwrap_or_else(|| PathAndQuery::from_static("/"));
@@ -151,8 +152,6 @@ fn rewrite(request: &mut Request, user: Option<HeaderValue>, id_token: &str) {
     *request.version_mut() = http::Version::HTTP_11;
     let headers = request.headers_mut();
     without_hops(headers);
-    headers.remove(FORWARDED_AUTHORIZATION);
-    headers.remove(USER_INFO);
     if let Some(authorization) = headers.remove(header::AUTHORIZATION) {
         headers.insert(FORWARDED_AUTHORIZATION, authorization);
     }
@@ -261,6 +260,39 @@ impl Client for Asking {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What a function is sent of a request, whose token was checked or not.
+    fn passed(sent: &[(&'static str, &'static str)], user: Option<&'static str>) -> HeaderMap {
+        let mut request = Request::new(Body::empty());
+        for (name, value) in sent {
+            request.headers_mut().append(*name, HeaderValue::from_static(value));
+        }
+        rewrite(&mut request, user.map(HeaderValue::from_static), "of-the-gateway");
+        request.headers().clone()
+    }
+
+    #[test]
+    fn a_token_moves_aside_for_the_gateways_own() {
+        let theirs = [
+            ("authorization", "Bearer theirs"),
+            ("x-forwarded-authorization", "Bearer forged"),
+            ("x-forwarded-authorization", "Bearer forged again"),
+            ("x-apigateway-api-userinfo", "forged"),
+        ];
+        let headers = passed(&theirs, Some("checked"));
+        let all = |name| headers.get_all(name).iter().collect::<Vec<_>>();
+        assert_eq!(all(header::AUTHORIZATION), ["Bearer of-the-gateway"]);
+        assert_eq!(all(FORWARDED_AUTHORIZATION), ["Bearer theirs"]);
+        assert_eq!(all(USER_INFO), ["checked"]);
+    }
+
+    #[test]
+    fn where_no_token_is_checked_what_a_client_says_of_itself_stays_as_the_real_one_lets_it() {
+        let sent = [("x-apigateway-api-userinfo", "anybody")];
+        let headers = passed(&sent, None);
+        assert_eq!(headers[USER_INFO], "anybody");
+        assert_eq!(headers[header::AUTHORIZATION], "Bearer of-the-gateway");
+    }
 
     #[test]
     fn what_is_for_the_next_hop_alone_goes_no_further() {
