@@ -46,9 +46,9 @@ resource "google_project_iam_member" "database" {
   }
 }
 
-# Spans go to Cloud Trace; logs and the platform's own metrics need no role.
+# Spans go to Cloud Trace, if they're wanted; logs and the platform's own metrics need no role.
 resource "google_project_iam_member" "traces" {
-  for_each = local.domains
+  for_each = var.traces ? local.domains : toset([])
 
   project = var.project_id
   role    = "roles/telemetry.tracesWriter"

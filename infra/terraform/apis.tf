@@ -1,6 +1,6 @@
 # The services of Google Cloud that this project uses.
 resource "google_project_service" "used" {
-  for_each = toset([
+  for_each = toset(concat([
     "apigateway.googleapis.com",
     "artifactregistry.googleapis.com",
     "billingbudgets.googleapis.com",
@@ -21,8 +21,11 @@ resource "google_project_service" "used" {
     "servicecontrol.googleapis.com",
     "servicemanagement.googleapis.com",
     "storage.googleapis.com",
+    ], !var.traces ? [] : [
+    # The one takes spans; where the other is off, what was taken is thrown away.
+    "cloudtrace.googleapis.com",
     "telemetry.googleapis.com",
-  ])
+  ]))
 
   service = each.value
   # Taking this installation away mustn't switch an API off for whoever else is in the project.

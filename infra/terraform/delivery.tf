@@ -13,7 +13,7 @@ locals {
 
   builder_roles = {
     check = ["roles/logging.logWriter"]
-    # Looking is enough to plan.
+    # Looking is enough to plan: at what is laid out, and not at what people keep in it.
     build = [
       "roles/logging.logWriter",
       "roles/apigateway.viewer",
@@ -24,9 +24,7 @@ locals {
       "roles/cloudscheduler.viewer",
       "roles/compute.viewer",
       "roles/containeranalysis.occurrences.editor",
-      "roles/datastore.viewer",
       "roles/iam.securityReviewer",
-      "roles/identityplatform.viewer",
       "roles/logging.viewer",
       "roles/monitoring.viewer",
       "roles/pubsub.viewer",
@@ -117,24 +115,52 @@ resource "google_storage_bucket_iam_member" "state" {
   member = google_service_account.builder[each.key].member
 }
 
-# A build asks for the release that it would like; who approves it is a person.
-resource "google_service_account_iam_member" "build_proposes_releases" {
-  service_account_id = google_service_account.builder["release"].name
-  role               = "roles/iam.serviceAccountUser"
-  member             = google_service_account.builder["build"].member
+# Google's own viewers of databases and of Identity Platform see documents and people's accounts too.
+resource "google_project_iam_custom_role" "planner" {
+  role_id     = "aulaPlanner"
+  title       = "Plans"
+  description = "Looks at databases, their indexes and backups and at how people sign in, and at no document and no account."
+
+  permissions = [
+    "datastore.backupSchedules.get",
+    "datastore.backupSchedules.list",
+    "datastore.databases.getMetadata",
+    "datastore.databases.list",
+    "datastore.schemas.get",
+    "datastore.schemas.list",
+    "firebaseauth.configs.get",
+  ]
+
+  depends_on = [google_project_service.used]
 }
 
-resource "google_project_iam_custom_role" "proposer" {
-  role_id     = "aulaReleaseProposer"
-  title       = "Proposes releases"
-  description = "Starts a build that waits for approval, and approves none."
-  permissions = ["cloudbuild.builds.create", "cloudbuild.builds.get", "cloudbuild.builds.list"]
-}
-
-resource "google_project_iam_member" "proposer" {
+resource "google_project_iam_member" "planner" {
   project = var.project_id
-  role    = "projects/${var.project_id}/roles/${google_project_iam_custom_role.proposer.role_id}"
+  role    = "projects/${var.project_id}/roles/${google_project_iam_custom_role.planner.role_id}"
   member  = google_service_account.builder["build"].member
+}
+
+# A build asks for the release that it would like, by a message; who approves it is a person. It can't start the release
+# itself: whoever may start builds and act as the account that deploys could start one that nobody has to approve.
+resource "google_pubsub_topic" "releases" {
+  # checkov:skip=CKV_GCP_83:what is said there is the name of a build
+  count = var.repository == null ? 0 : 1
+
+  name = "aula-releases"
+
+  message_storage_policy {
+    allowed_persistence_regions = [var.region]
+  }
+
+  depends_on = [google_project_service.used]
+}
+
+resource "google_pubsub_topic_iam_member" "proposer" {
+  count = var.repository == null ? 0 : 1
+
+  topic  = google_pubsub_topic.releases[0].id
+  role   = "roles/pubsub.publisher"
+  member = google_service_account.builder["build"].member
 }
 
 resource "google_cloudbuild_trigger" "pull_request" {
@@ -184,7 +210,7 @@ resource "google_cloudbuild_trigger" "build" {
   depends_on = [google_project_service.used]
 }
 
-# Started by a build when its plan is ready; runs when someone has approved it.
+# Asked for by a build when its plan is ready; runs when someone has approved it.
 resource "google_cloudbuild_trigger" "release" {
   count = var.repository == null ? 0 : 1
 
@@ -197,6 +223,11 @@ resource "google_cloudbuild_trigger" "release" {
     _ENVIRONMENT  = var.environment
     _REGION       = var.region
     _STATE_BUCKET = var.state_bucket
+    _RELEASE      = "$(body.message.data.release)"
+  }
+
+  pubsub_config {
+    topic = google_pubsub_topic.releases[0].id
   }
 
   source_to_build {

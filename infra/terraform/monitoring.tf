@@ -100,6 +100,8 @@ resource "google_monitoring_notification_channel" "email" {
 
 # ------------------------------------------------------------------------------------------------ from the logs
 
+# An alert can be made of such a metric some ten minutes after the metric. So these are made before the first release,
+# with what builds need; a new one is released before its alert.
 resource "google_logging_metric" "outbox_age" {
   name        = "outbox-age-seconds"
   description = "How long the oldest event that a relay found had waited"
@@ -127,6 +129,8 @@ resource "google_logging_metric" "outbox_age" {
       scale              = 1
     }
   }
+
+  depends_on = [google_project_service.used]
 }
 
 resource "google_logging_metric" "scheduler_failures" {
@@ -147,6 +151,8 @@ resource "google_logging_metric" "scheduler_failures" {
   }
 
   label_extractors = { job = "EXTRACT(resource.labels.job_id)" }
+
+  depends_on = [google_project_service.used]
 }
 
 # ------------------------------------------------------------------------------------------------ the journeys

@@ -85,6 +85,11 @@ resource "google_kms_crypto_key_version" "signing" {
   for_each = var.signing_keys
 
   crypto_key = google_kms_crypto_key.signing.id
+
+  # One that is taken off the list goes once the services don't ask for it any more: who does gets no key at all.
+  lifecycle {
+    create_before_destroy = true
+  }
 }
 
 resource "google_kms_crypto_key_iam_member" "signer" {

@@ -88,6 +88,13 @@ resource "google_storage_bucket" "access_logs" {
   depends_on = [google_project_service.used]
 }
 
+# Whoever of Google's it is that writes these logs. Without it there are none, and nobody says so.
+resource "google_storage_bucket_iam_member" "access_logs" {
+  bucket = google_storage_bucket.access_logs.name
+  role   = "roles/storage.objectCreator"
+  member = "group:cloud-storage-analytics@google.com"
+}
+
 # Plans, bills of materials and the digests that were deployed.
 resource "google_storage_bucket" "builds" {
   name                        = "${var.project_id}-builds"

@@ -192,6 +192,13 @@ variable "identity_platform" {
   default     = false
 }
 
+variable "traces" {
+  description = "Send spans of what is traced to Cloud Trace. An answer that is traced waits for one round trip more; 2.5 million spans a month are free."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "load_balancer" {
   description = "Put an external load balancer with Cloud Armor in front of the gateway, for a domain of your own. Nothing: the gateway's own address is used."
   type = object({

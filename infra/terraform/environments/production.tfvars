@@ -6,6 +6,7 @@ web_origins  = ["https://learn.aula.example"]
 alert_emails = ["on-call@aula.example"]
 state_bucket = "aula-production-state"
 backup_days  = 98
+traces       = true
 repository   = "projects/aula-production/locations/europe-west1/connections/github/repositories/aula"
 
 load_balancer = {

@@ -7,5 +7,6 @@ alert_emails      = ["developers@aula.example"]
 state_bucket      = "aula-staging-state"
 backup_days       = 7
 identity_platform = true
+traces            = true
 billing_account   = "012345-6789AB-CDEF01"
 monthly_budget    = 30

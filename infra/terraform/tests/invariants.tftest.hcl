@@ -22,6 +22,7 @@ variables {
   sizes               = {}
   deletion_protection = true
   identity_platform   = false
+  traces              = true
   load_balancer       = null
   images = {
     courses       = "sha256:1111111111111111111111111111111111111111111111111111111111111111"
@@ -71,6 +72,15 @@ run "one_service_a_function" {
       for it in google_cloud_run_v2_service.service : it.template[0].containers[0].resources[0].cpu_idle && it.template[0].scaling[0].max_instance_count > 0
     ])
     error_message = "A service is paid for while idle, or may grow without end."
+  }
+
+  # Cloud Run refuses it, which a plan doesn't tell.
+  assert {
+    condition = alltrue([
+      for it in google_cloud_run_v2_service.service :
+      tonumber(trimsuffix(it.template[0].containers[0].resources[0].limits.memory, "Mi")) >= { EXECUTION_ENVIRONMENT_GEN1 = 128, EXECUTION_ENVIRONMENT_GEN2 = 512 }[it.template[0].execution_environment]
+    ])
+    error_message = "A service has less memory than its execution environment takes."
   }
 
   assert {
@@ -287,6 +297,17 @@ run "one_service_a_function" {
     error_message = "A domain with public operations may not have tokens exchanged, or another may."
   }
 
+  # ------------------------------------------------------------------------------------------------ spans
+
+  # The functions show a token to this address alone, written just so: shared/google/src/spans.
+  assert {
+    condition = alltrue([
+      for it in google_cloud_run_v2_service.service :
+      [for env in it.template[0].containers[0].env : env.value if env.name == "OTEL_EXPORTER_OTLP_ENDPOINT"] == ["https://telemetry.googleapis.com"]
+    ]) && toset(keys(google_project_iam_member.traces)) == local.domains && contains(keys(google_project_service.used), "telemetry.googleapis.com")
+    error_message = "A function doesn't know where its spans go, or may not send them there."
+  }
+
   # ------------------------------------------------------------------------------------------------ who builds
 
   assert {
@@ -297,6 +318,40 @@ run "one_service_a_function" {
   assert {
     condition     = length(setintersection(["roles/owner", "roles/editor", "roles/viewer"], [for grant in google_project_iam_member.builder : grant.role])) == 0
     error_message = "A builder has a basic role."
+  }
+
+  # It runs what others wrote: build scripts and tests of every crate.
+  assert {
+    condition = length([
+      for grant in google_project_iam_member.builder : grant if grant.member == google_service_account.builder["build"].member && contains(
+        ["roles/datastore.viewer", "roles/datastore.user", "roles/identityplatform.viewer", "roles/secretmanager.secretAccessor", "roles/storage.objectViewer"], grant.role
+      )
+    ]) == 0 && length(setintersection(google_project_iam_custom_role.planner.permissions, ["datastore.entities.get", "datastore.entities.list", "firebaseauth.users.get"])) == 0
+    error_message = "What builds may read what people have entrusted to the platform."
+  }
+
+  # Who starts builds and acts as another account needs nobody's approval.
+  assert {
+    condition = length(setintersection(
+      ["roles/cloudbuild.builds.editor", "roles/cloudbuild.builds.builder", "roles/iam.serviceAccountUser", "roles/iam.serviceAccountTokenCreator"],
+      [for grant in google_project_iam_member.builder : grant.role if grant.member == google_service_account.builder["build"].member],
+    )) == 0 && alltrue([for grant in google_service_account_iam_member.release_acts_as : grant.member == google_service_account.builder["release"].member])
+    error_message = "What builds may deploy by itself."
+  }
+}
+
+run "no_spans" {
+  command = plan
+
+  variables {
+    traces = false
+  }
+
+  assert {
+    condition = alltrue([
+      for it in google_cloud_run_v2_service.service : !contains(it.template[0].containers[0].env[*].name, "OTEL_EXPORTER_OTLP_ENDPOINT")
+    ]) && length(google_project_iam_member.traces) == 0 && !contains(keys(google_project_service.used), "telemetry.googleapis.com")
+    error_message = "Spans are sent, or could be, and nobody asked for that."
   }
 }
 
@@ -394,6 +449,11 @@ run "all_that_can_be_switched_on" {
   assert {
     condition     = google_cloudbuild_trigger.release[0].approval_config[0].approval_required
     error_message = "A release doesn't wait for a person."
+  }
+
+  assert {
+    condition     = google_pubsub_topic_iam_member.proposer[0].role == "roles/pubsub.publisher" && google_cloudbuild_trigger.release[0].substitutions._RELEASE == "$(body.message.data.release)"
+    error_message = "A build can't ask for its release."
   }
 
   assert {
