@@ -14,7 +14,7 @@ use crate::{
 
 /// Adds one to a counter, together with a document that tells of it, until it's done; gives
 /// the version that was replaced and how often it was tried.
-async fn add_one(store: &DomainStore, id: &str) -> (String, u32) {
+pub(crate) async fn add_one(store: &DomainStore, id: &str) -> (String, u32) {
     for tries in 1.. {
         let (counter, version) = read(store, "counter").await.unwrap();
         let more = json!({ "rank": counter["rank"].as_i64().unwrap() + 1 });
