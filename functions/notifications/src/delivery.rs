@@ -7,6 +7,8 @@
 //! message. If nobody can tell, the message counts as unknown, and isn't sent
 //! again by itself.
 
+use std::time::Duration;
+
 use runtime::{mail::MailError, prelude::*};
 
 use crate::news::{Kind, News};
@@ -183,6 +185,10 @@ impl Document for Delivery {
 /// How long one has to hand a message over, in seconds.
 pub const LEASE_SECONDS: i64 = 15;
 
+/// How long before the lease is over the provider must have given up: so that nobody asks after a
+/// message that is still on its way.
+const MARGIN_MILLIS: i64 = 3_000;
+
 /// A new message's event has it sent at once; the sweep gives that so many
 /// seconds before it looks after it.
 const SWEPT_AFTER_SECONDS: i64 = 30;
@@ -282,6 +288,13 @@ impl Delivery {
         self.attempts += 1;
         self.lease_until = Some(now.plus_seconds(LEASE_SECONDS));
         self.due_at = self.lease_until;
+    }
+
+    /// How long the provider may take from now on; nothing if there's no time left to begin.
+    pub fn patience(&self, now: Timestamp) -> Option<Duration> {
+        let left = self.lease_until?.as_millis() - MARGIN_MILLIS - now.as_millis();
+        let left = u64::try_from(left).ok().filter(|&left| left > 0);
+        left.map(Duration::from_millis)
     }
 
     /// The provider has it.
@@ -477,6 +490,16 @@ mod tests {
         it.sent(now());
         assert_eq!(it.next(now().plus_minutes(600)), Next::Nothing);
         assert_eq!((it.due_at, it.sent_at), (None, Some(now())));
+    }
+
+    #[test]
+    fn the_provider_has_what_is_left_of_the_lease_and_not_its_last_seconds() {
+        let mut it = delivery(now());
+        assert_eq!(it.patience(now()), None);
+        it.hand_over(now());
+        let after = |seconds| it.patience(now().plus_seconds(seconds)).map(|it| it.as_secs());
+        assert_eq!([after(0), after(5), after(11)], [Some(12), Some(7), Some(1)]);
+        assert_eq!([after(12), after(15), after(600)], [None; 3]);
     }
 
     #[test]

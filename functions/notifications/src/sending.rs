@@ -3,8 +3,6 @@
 //! First it's committed that it is being handed over, then it is, then what
 //! came of it is committed. [`delivery`](crate::delivery) says why.
 
-use std::time::Duration;
-
 use contracts::identity::Contact;
 use runtime::{
     mail::{MailError, Message, Taken},
@@ -23,10 +21,6 @@ use crate::{
     section::{self, KnownSection},
     suppression, unsubscribing,
 };
-
-/// How long the provider may take, which should give up by itself before: less
-/// than the lease, so that nobody asks after a message that is still on its way.
-const PATIENCE: Duration = Duration::from_secs(12);
 
 /// What came of looking after a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +84,14 @@ async fn send(cx: &Context<System>, mut delivery: Stored<Delivery>) -> Result<Fa
     delivery.hand_over(cx.clock());
     cx.commit_part(Changes::new().save(&delivery)).await?;
 
-    let answer = cx.within(PATIENCE, cx.mail().send(&message)).await;
+    let Some(patience) = delivery.patience(cx.clock()) else {
+        // To note it has taken so long that somebody may ask after it before the provider has
+        // given up. Nothing of it has left yet: it's another try.
+        let too_late = MailError::Unavailable("there was no time left for it".to_owned());
+        settle(cx, &delivery, &Err(too_late)).await?;
+        return Ok(Fared::Well);
+    };
+    let answer = cx.within(patience, cx.mail().send(&message)).await;
     let answer = answer.unwrap_or_else(|| Err(MailError::Unknown("no answer in time".to_owned())));
     settle(cx, &delivery, &answer).await?;
     Ok(if matches!(answer, Err(MailError::Unavailable(_))) { Fared::Badly } else { Fared::Well })
