@@ -213,6 +213,12 @@ fn violations_of(seats: &Seats, members: &[&Enrollment]) -> Vec<String> {
     {
         found.push(format!("section {id}: an offer without a deadline, or the other way round"));
     }
+    if let Some(revision) = seats.promised_at()
+        && revision < seats.rules.revision
+    {
+        let is_at = seats.rules.revision;
+        found.push(format!("section {id}: promised for revision {revision}, and it's at {is_at}"));
+    }
     if seats.promotable() > 0 {
         found.push(format!("section {id}: {} wait beside a free seat", seats.promotable()));
     }
@@ -304,6 +310,13 @@ mod tests {
         dan.take(Place::Queue { position: 1 }, NOW);
         let told = audit(&offering, &[cid, dan]).join("\n");
         assert!(told.contains("0 offered seats, 1 kept"), "{told}");
+
+        let mut promised = Seats::of(&facts(Some(2)));
+        promised.limit(1, promised.rules.revision, NOW).unwrap();
+        assert_eq!(audit(&promised, &[]), Vec::<String>::new());
+        promised.rules.revision += 1;
+        let told = audit(&promised, &[]).join("\n");
+        assert!(told.contains("promised for revision"), "{told}");
 
         let forged = Enrollment { id: "x".into(), ..ada };
         assert!(audit(&seats, &[forged, bob]).join("\n").contains("key of its section"));

@@ -123,6 +123,11 @@ impl Seats {
         self.promise.is_some()
     }
 
+    /// The revision of the section at which fewer seats were promised.
+    pub fn promised_at(&self) -> Option<u64> {
+        self.promise.as_ref().map(|promise| promise.revision)
+    }
+
     /// How many may have a seat now; nothing: any number.
     fn capacity(&self) -> Option<u32> {
         match (&self.promise, self.rules.capacity) {

@@ -24,8 +24,11 @@ use crate::{domains, operator::Target};
 type Check = fn(&dyn Fn(&str) -> Vec<Record>) -> Vec<String>;
 
 /// What each domain promises.
-const PROMISES: [(&str, Check); 2] =
-    [("identity", identity::violations), ("enrollments", enrollments::audit::violations)];
+const PROMISES: [(&str, Check); 3] = [
+    ("identity", identity::violations),
+    ("enrollments", enrollments::audit::violations),
+    ("notifications", notifications::audit::violations),
+];
 
 /// All documents of a domain, by their collections.
 type Documents = BTreeMap<&'static str, Vec<Record>>;

@@ -20,6 +20,7 @@
 
 mod attendance;
 mod attending;
+pub mod audit;
 mod calendar;
 mod contact;
 mod count;
