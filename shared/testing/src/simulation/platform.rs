@@ -115,7 +115,7 @@ async fn runs_a_course(person: Person, board: Board, mut dice: Dice) {
     let mut sections = Vec::new();
     for number in 0..=dice.below(2) {
         let mut section = json!({ "title": "Marzo", "capacity": 1 + dice.below(3) });
-        if dice.chance(300) {
+        if dice.chance(500) {
             section["offer_hours"] = json!(1);
         }
         if dice.chance(300) {
@@ -160,10 +160,16 @@ async fn comes_and_goes(person: Person, board: Board, mut dice: Dice) {
             Some(id) => {
                 let path = [("enrollment_id", id.as_str())];
                 let state = person.insist(&look("enrollments.get", &path)).await.body;
-                let accepts = state["state"] == "offered" && dice.chance(700);
-                if accepts {
+                let is_offered = state["state"] == "offered";
+                if is_offered && dice.chance(500) {
+                    // Some sleep on it, until it may be too late.
+                    person.pause(Duration::from_mins(30 + dice.below(80) as u64)).await;
+                }
+                // Whoever waits is more patient: else nobody would be offered anything.
+                let leaves = if state["state"] == "waitlisted" { 300 } else { 600 };
+                if is_offered && dice.chance(800) {
                     person.insist(&act("enrollments.accept_offer", &path, json!({}), &key)).await;
-                } else if dice.chance(600) {
+                } else if dice.chance(leaves) {
                     person.insist(&act("enrollments.cancel", &path, json!({}), &key)).await;
                     places.remove(section);
                 }
@@ -209,8 +215,9 @@ struct Promises {
 
 impl Laws for Promises {
     fn committed(&mut self, commit: &Commit<'_>) -> Result<(), String> {
-        for what in commit.changes.iter().filter_map(change) {
-            *self.seen.entry(what.to_owned()).or_default() += 1;
+        let changed = commit.changes.iter().filter_map(change).map(str::to_owned);
+        for what in changed.chain(commit.changes.iter().filter_map(refusal)) {
+            *self.seen.entry(what).or_default() += 1;
         }
         for change in commit.changes.iter().filter(|it| it.collection == "enrollments") {
             let state = |value: &Option<Arc<Value>>| value.as_ref().map(|it| text(&it["state"]));
@@ -270,6 +277,13 @@ fn change(change: &Changed) -> Option<&'static str> {
     }
 }
 
+/// Why somebody was refused what they asked.
+fn refusal(change: &Changed) -> Option<String> {
+    let answered = change.after.as_deref().filter(|_| change.collection == "requests")?;
+    let body: Value = serde_json::from_str(answered["body"].as_str()?).ok()?;
+    body["reason"].as_str().map(str::to_owned)
+}
+
 /// How many seats of each section are taken, or kept for whom they are offered to: until
 /// the offer lapses, though nobody may have noted that yet.
 fn given(stores: &Stores<'_>) -> BTreeMap<String, u64> {
@@ -303,10 +317,12 @@ fn nobody_waits_in_vain(stores: &Stores<'_>) -> Result<(), String> {
         let waiting = enrollments.any(|(_, it)| waits(it));
         let given = given.get(id).copied().unwrap_or_default();
         // Whoever asked for fewer seats and died before they were the rule leaves a promise
-        // behind, until the section is changed again (docs/decisions/0005).
+        // behind, until the section is changed again (docs/decisions/0005): one for a revision
+        // that has passed is worth nothing.
         let mut seats = stores.all("enrollments", "seats");
-        let promised =
-            seats.find(|(it, _)| *it == id).and_then(|(_, it)| it["promise"]["most"].as_u64());
+        let promise = seats.find(|(it, _)| *it == id).map(|(_, seats)| &seats["promise"]);
+        let promise = promise.filter(|it| it["revision"] == section["revision"]);
+        let promised = promise.and_then(|it| it["most"].as_u64());
         let has = section["capacity"].as_u64().into_iter().chain(promised).min();
         let is_free = has.is_none_or(|has| given < has);
         match section["cancelled_at"].is_null() {
@@ -322,25 +338,40 @@ fn nobody_waits_in_vain(stores: &Stores<'_>) -> Result<(), String> {
     Ok(())
 }
 
-/// Everyone was told where they stand, once, and by one mail at most.
+/// Why somebody isn't written to about their seat: something newer is told them, or the
+/// offer has lapsed, which is told them too.
+const NOT_WRITTEN: &[&str] = &["superseded", "offer_expired"];
+
+/// Nothing was told twice or by two mails, no mail was sent beside what is told, and where
+/// they stand in the end everyone was told by a mail, or one whose fate nobody knows.
 fn everyone_is_told(stores: &Stores<'_>, seen: &mut BTreeMap<String, u64>) -> Result<(), String> {
-    let mut told = BTreeSet::new();
+    let (mut noted, mut told, mut mails) = (BTreeSet::new(), BTreeSet::new(), 0);
     let mut see = |what: &str| *seen.entry(what.to_owned()).or_default() += 1;
     for (id, delivery) in stores.all("notifications", "deliveries") {
         let (news, state) = (&delivery["news"], text(&delivery["state"]));
         let about = if news["about"].is_object() { &news["about"] } else { news };
         let about = (text(&about["enrollment_id"]), about["revision"].as_u64());
-        if !told.insert(about.clone()) {
+        if !noted.insert(about.clone()) {
             return Err(format!("{about:?} is told twice"));
         }
-        let mails = stores.mail().iter().filter(|it| delivery["message_id"] == **it).count();
-        match state.as_str() {
-            "sent" if mails == 1 => see("a mail was sent"),
+        let own = stores.mail().iter().filter(|it| delivery["message_id"] == **it).count();
+        let may_be_left = || NOT_WRITTEN.iter().any(|why| delivery["reason"] == *why);
+        match (state.as_str(), own) {
+            (_, 2..) => return Err(format!("delivery {id} was sent by {own} mails: {delivery}")),
+            ("sent", 1) => see("a mail was sent"),
             // Nobody heard whether it was taken: it's said so, and it isn't sent again.
-            "unknown" if mails <= 1 => see("a mail was lost sight of"),
-            "skipped" if mails == 0 && delivery["reason"].is_string() => see("no mail was sent"),
-            _ => return Err(format!("delivery {id} is {state}, with {mails} mails: {delivery}")),
+            ("unknown", _) => see("a mail was lost sight of"),
+            ("skipped", 0) if may_be_left() => see("no mail was sent"),
+            _ => return Err(format!("delivery {id} is {state}, with {own} mails: {delivery}")),
         }
+        if state != "skipped" {
+            told.insert(about);
+        }
+        mails += own;
+    }
+    let all = stores.mail().len();
+    if mails != all {
+        return Err(format!("{all} mails were sent, and deliveries know of {mails}"));
     }
     for (id, enrollment) in stores.all("enrollments", "enrollments") {
         let about = (id.to_owned(), enrollment["revision"].as_u64());
