@@ -5,7 +5,8 @@
 //! the index, so a few of them change as many of its pages as a thousand do.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
+    hash::{BuildHasher as _, RandomState},
     sync::{
         Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -50,6 +51,9 @@ struct Waiting {
     texts: HashMap<String, HashMap<String, String>>,
     /// How many there are.
     count: usize,
+    /// What those who wait for the disk add right now, by its hash: nobody finds it yet.
+    being_added: HashSet<u64>,
+    hasher: RandomState,
     /// Whether nobody writes them any more.
     is_closed: bool,
 }
@@ -58,6 +62,17 @@ impl Waiting {
     /// Where a document's text is, if it waits.
     fn find(&self, table: &str, id: &str) -> Option<&String> {
         self.texts.get(table)?.get(id)
+    }
+
+    /// Whether somebody adds one of these right now. (Or something of the same hash: then a note
+    /// waits for the disk in vain.)
+    fn are_being_added(&self, creates: &[Change]) -> bool {
+        let is = |it: &Change| self.being_added.contains(&self.hash(it));
+        !self.being_added.is_empty() && creates.iter().any(is)
+    }
+
+    fn hash(&self, Change { table, key, .. }: &Change) -> u64 {
+        self.hasher.hash_one((&table.name, &key.id))
     }
 
     fn keep(&mut self, table: &str, id: &str, text: &str) {
@@ -81,8 +96,8 @@ pub(super) enum Noted {
     Kept,
     /// One of the documents is there already.
     Exists(Conflict),
-    /// There are too many: it has to be committed.
-    TooMany(Commit),
+    /// It has to be committed: there are too many, or somebody is adding the same.
+    NotKept(Commit),
     /// Nobody writes it any more.
     Closed,
 }
@@ -94,8 +109,8 @@ impl Notes {
         if waiting.is_closed {
             return Noted::Closed;
         }
-        if waiting.count + creates.len() > MOST {
-            return Noted::TooMany(creates);
+        if waiting.count + creates.len() > MOST || waiting.are_being_added(&creates) {
+            return Noted::NotKept(creates);
         }
         let waits = |it: &&Change| waiting.find(&it.table.name, &it.key.id).is_some();
         if let Some(there) = creates.iter().find(waits) {
@@ -148,6 +163,23 @@ impl Notes {
         let are_due = self.due.swap(false, Ordering::SeqCst);
         let count = self.count.load(Ordering::SeqCst);
         count > 0 && (are_due || count >= MANY)
+    }
+
+    /// From now on nobody notes what these commits add, until they are [written](Self::end):
+    /// who noted it meanwhile would be told that it's kept, and it wouldn't be. Whether one of
+    /// them adds what waits here already.
+    pub fn begin(&self, commits: &[Commit]) -> bool {
+        let mut waiting = hold(&self.waiting);
+        let added = commits.iter().flatten().filter(|it| it.before.is_none());
+        let hashes: Vec<_> = added.map(|it| waiting.hash(it)).collect();
+        waiting.being_added.extend(hashes);
+        drop(waiting);
+        self.are_added_by(commits)
+    }
+
+    /// What was begun is written, or won't be.
+    pub fn end(&self) {
+        hold(&self.waiting).being_added.clear();
     }
 
     /// Whether one of these commits adds a document that waits here.

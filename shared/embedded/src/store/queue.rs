@@ -65,7 +65,7 @@ impl Queue {
     /// Has documents written that nobody waits for, a moment later.
     pub async fn note(&self, creates: Commit) -> Outcome {
         match self.notes.add(creates) {
-            Noted::TooMany(creates) => return self.commit(creates).await,
+            Noted::NotKept(creates) => return self.commit(creates).await,
             Noted::Exists(conflict) => return Ok(Err(conflict)),
             Noted::Closed => bail!(CLOSED),
             Noted::Kept => {}
@@ -142,7 +142,19 @@ fn write_all(
 
 /// Writes commits, and what is noted along with them if it has to be.
 fn write(writer: &mut Writer, notes: &Notes, commits: Vec<Commit>) -> Vec<Outcome> {
-    if notes.are_added_by(&commits) {
+    let add_noted = notes.begin(&commits);
+    let outcomes = write_begun(writer, notes, commits, add_noted);
+    notes.end();
+    outcomes
+}
+
+fn write_begun(
+    writer: &mut Writer,
+    notes: &Notes,
+    commits: Vec<Commit>,
+    add_noted: bool,
+) -> Vec<Outcome> {
+    if add_noted {
         // Before those who add the same, so that they find it there.
         write_notes(writer, notes, notes.take());
     }
@@ -250,6 +262,21 @@ mod tests {
             assert!(matches!(outcomes[..], [Ok(Ok(()))]));
             self.counters.read().writes - before
         }
+    }
+
+    #[test]
+    fn what_is_being_added_is_not_noted_meanwhile() {
+        let desk = Desk::new();
+        desk.note("before");
+        let commits = [desk.create("before"), desk.create("now")];
+        assert!(desk.notes.begin(&commits), "one of them waits there");
+        assert!(matches!(desk.notes.add(desk.create("now")), Noted::NotKept(_)));
+        desk.note("other");
+        desk.notes.end();
+        assert!(!desk.notes.begin(&[desk.create("later")]));
+        desk.notes.end();
+        desk.note("now");
+        desk.note("later");
     }
 
     #[test]
