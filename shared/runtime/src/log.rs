@@ -483,6 +483,50 @@ mod tests {
         assert!(place["lineNumber"].as_u64().unwrap() > 0);
     }
 
+    /// A line as the crate has it that others log to Google Cloud with.
+    fn as_elsewhere(tell: impl FnOnce()) -> Value {
+        let seen = Seen::default();
+        let out = seen.clone();
+        let layer = tracing_stackdriver::layer().with_writer(move || out.clone());
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), tell);
+        let mut line = seen.line();
+        // Where it stands in the code and in which module: our lines name the function instead.
+        for dropped in ["target", "logging.googleapis.com/sourceLocation"] {
+            line.as_object_mut().unwrap().remove(dropped).unwrap();
+        }
+        line
+    }
+
+    #[test]
+    fn a_line_has_the_shape_that_others_log_in() {
+        let request = || {
+            tracing::info!(
+                function = "courses.get",
+                http_request.request_method = "GET",
+                http_request.request_url = "/v1/\"quoted\"\\\u{1}ñ",
+                http_request.status = 404_u16,
+                http_request.latency = format_args!("{:.6}s", 0.25),
+                "request"
+            );
+        };
+        let fields = || {
+            let text = String::from("a\nb");
+            tracing::warn!(count = 3_u64, below = -1_i64, done = true, said = ?text, shown = %text, "told");
+        };
+        let tells: [&dyn Fn(); 4] = [
+            &request,
+            &fields,
+            &|| tracing::error!(function = "courses.get", "internal error"),
+            &|| tracing::debug!("seldom"),
+        ];
+        for tell in tells {
+            let seen = Seen::default();
+            let log = CloudLog::new(Lines::at_once(Box::new(seen.clone())), Speaker::default());
+            tracing::subscriber::with_default(tracing_subscriber::registry().with(log), tell);
+            assert_eq!(seen.line(), as_elsewhere(tell));
+        }
+    }
+
     #[test]
     fn gathered_lines_are_written_a_moment_later() {
         let seen = Seen::default();
