@@ -89,10 +89,12 @@ async fn end_within(
     }
 }
 
-/// A few threads: requests are short, and what takes long has threads of its own.
+/// A few threads: requests are short, and what takes long has threads of its own. One core is left
+/// to the thread that writes: more threads than there are cores wake each other in vain.
 pub(crate) fn runtime() -> anyhow::Result<Runtime> {
     let cores = thread::available_parallelism().map_or(2, usize::from);
-    Ok(Builder::new_multi_thread().worker_threads(cores.clamp(2, 4)).enable_all().build()?)
+    let threads = cores.saturating_sub(1).clamp(1, 4);
+    Ok(Builder::new_multi_thread().worker_threads(threads).enable_all().build()?)
 }
 
 /// Opens the platform that the options mean, reachable at an address.

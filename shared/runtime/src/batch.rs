@@ -16,7 +16,7 @@ use std::{
 };
 
 use contracts::{Endpoint, Language};
-use futures_util::future::select;
+use futures_util::future::{Either, select};
 use tokio::sync::{Notify, oneshot};
 
 use crate::{
@@ -61,7 +61,7 @@ pub struct Outcome<R> {
 /// together some fifty, and a commit takes 500.
 const MOST: usize = 110;
 
-/// How long a batch waits for as many as the last one had.
+/// How long a batch waits for as many as were answered last; once more, if some have come.
 const PATIENCE: Duration = Duration::from_millis(2);
 
 type Future<T> = std::pin::Pin<Box<dyn std::future::Future<Output = T> + Send>>;
@@ -233,10 +233,25 @@ where
     /// (All who are there aren't waited for: while some are decided the others ask, and
     /// nobody is idle.)
     async fn wait_for(&self, answered: usize) {
-        if answered > 1 {
-            let out_of_patience = self.ports.clock.sleep(PATIENCE);
-            let _first = select(pin!(self.company(answered)), out_of_patience).await;
+        if answered < 2 || self.company_within_patience(answered).await {
+            return;
         }
+        // Some are back, the others are likely on their way.
+        if self.count() > 0 {
+            self.company_within_patience(answered).await;
+        }
+    }
+
+    /// Waits for so many to wait here, though not for long; whether they do.
+    async fn company_within_patience(&self, enough: usize) -> bool {
+        let out_of_patience = self.ports.clock.sleep(PATIENCE);
+        matches!(select(pin!(self.company(enough)), out_of_patience).await, Either::Left(_))
+    }
+
+    /// How many wait here.
+    fn count(&self) -> usize {
+        let lanes = self.lanes.open.lock().expect("no holder panics");
+        lanes.get(&self.lane).map_or(0, |lane| lane.waiting.len())
     }
 
     /// Waits until so many wait here.

@@ -1,5 +1,7 @@
 //! A batch that is decided in parts: in the order of arrival, with whoever comes meanwhile.
 
+use std::time::Duration;
+
 use contracts::{Event, Idempotency};
 use futures_util::future::join_all;
 use runtime::{Batched, Call, Domain, Outcome, prelude::*};
@@ -93,6 +95,16 @@ async fn take_two(_: Context<System>, calls: Vec<Call<User, Take>>) -> Result<Ou
     Ok(Outcome { shared: Changes::new(), verdicts })
 }
 
+/// Decides all, and tells them of how many they were.
+async fn take_all(_: Context<System>, calls: Vec<Call<User, Take>>) -> Result<Outcome<Taken>> {
+    let number = u32::try_from(calls.len()).expect("they are few");
+    let verdict = |call: Call<_, Take>| {
+        Ok((Taken { name: call.request.name.to_string(), number }, Changes::new()))
+    };
+    let verdicts = calls.into_iter().map(verdict).collect();
+    Ok(Outcome { shared: Changes::new(), verdicts })
+}
+
 fn domain() -> Domain {
     Domain::new("things").collection::<Count>().event::<Taken>().batch(take)
 }
@@ -145,4 +157,23 @@ async fn who_is_left_is_decided_with_those_who_come_back() {
     let mut again = [ben.1.as_u64(), cid.1.as_u64()];
     again.sort_unstable();
     assert_eq!(again, [Some(1), Some(3)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_some_come_back_the_others_are_waited_for_once_more() {
+    let app = App::of(|| Domain::new("things").event::<Taken>().batch(take_all));
+    let ask = async |name| all(&app, &[name]).await[0].ok()["number"].clone();
+    let after = async |millis, name| {
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+        ask(name).await
+    };
+    let crowd = || join_all(["a", "b", "c"].map(ask));
+    assert_eq!(crowd().await, [3, 3, 3]);
+    // Of the three one is back at once, and two when patience has run out once.
+    let back =
+        async { tokio::join!(after(1, "a again"), after(3, "b again"), after(3, "c again")) };
+    assert_eq!(back.await, (json!(3), json!(3), json!(3)));
+    // For those who come later nobody has waited.
+    let late = async { tokio::join!(after(1, "d"), after(5, "e")) };
+    assert_eq!(late.await, (json!(1), json!(1)));
 }
