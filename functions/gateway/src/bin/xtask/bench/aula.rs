@@ -123,16 +123,26 @@ impl Aula {
         self.emails.iter().try_for_each(|email| self.register(email))
     }
 
-    /// Sends each request once; the bodies of the answers, all of which must be successes.
+    /// Sends each request until it's taken; the bodies of the answers, all of which must be
+    /// successes. Courses of one category are counted in one document: where so many come at
+    /// once, the platform asks some to try again.
     fn send_all(&self, requests: &[Vec<u8>], connections: usize) -> Result<Vec<Value>> {
-        let answers = Load::once(requests, connections).keeping_bodies().send(self.address)?;
-        if let Some((_, status, body)) =
-            answers.bodies.iter().find(|(_, status, _)| !(200..300).contains(status))
-        {
-            bail!("the server answered {status}: {}", String::from_utf8_lossy(body));
+        let mut taken = vec![Value::Null; requests.len()];
+        let mut left: Vec<_> = (0..requests.len()).collect();
+        while !left.is_empty() {
+            let sent: Vec<_> = left.iter().map(|&at| requests[at].clone()).collect();
+            let answers = Load::once(&sent, connections).keeping_bodies().send(self.address)?;
+            let mut again = Vec::new();
+            for (at, status, body) in answers.bodies {
+                match status {
+                    200..300 => taken[left[at]] = serde_json::from_slice(&body).unwrap_or_default(),
+                    409 if reason(&body) == "try-again" => again.push(left[at]),
+                    _ => bail!("the server answered {status}: {}", String::from_utf8_lossy(&body)),
+                }
+            }
+            left = again;
         }
-        let body = |(_, _, body): &(usize, u16, Vec<u8>)| serde_json::from_slice(body);
-        Ok(answers.bodies.iter().map(|answer| body(answer).unwrap_or_default()).collect())
+        Ok(taken)
     }
 
     fn draft(&self, number: usize) -> Request {
@@ -193,6 +203,12 @@ impl Aula {
         }
         bail!("no code was mailed to {email}")
     }
+}
+
+/// Why a request was refused.
+fn reason(body: &[u8]) -> String {
+    let problem: Value = serde_json::from_slice(body).unwrap_or_default();
+    problem["reason"].as_str().unwrap_or_default().to_owned()
 }
 
 impl Platform for Aula {
