@@ -61,18 +61,25 @@ pub fn violations(records: &dyn Fn(&str) -> Vec<Record>) -> Vec<String> {
     found
 }
 
-/// How many seats of each section are taken or kept, wherever they are counted.
-/// What can't be read isn't counted: the audit tells of it.
-pub fn seats_held(records: &dyn Fn(&str) -> Vec<Record>) -> BTreeMap<SectionId, u32> {
+/// What is known of a section here.
+pub struct Known {
+    /// How many of its seats are taken or kept, wherever they are counted.
+    pub held: u32,
+    /// The revision at which courses told of it last.
+    pub revision: u64,
+}
+
+/// What is known of each section. What can't be read isn't counted: the audit tells of it.
+pub fn known(records: &dyn Fn(&str) -> Vec<Record>) -> BTreeMap<SectionId, Known> {
     let mut unread = Vec::new();
     let blocks: Vec<SeatBlock> = read(records, &mut unread);
     let seats: Vec<Seats> = read(records, &mut unread);
-    let held = seats.into_iter().map(|mut seats| {
-        let id = seats.section_id.clone();
+    let known = seats.into_iter().map(|mut seats| {
+        let (id, revision) = (seats.section_id.clone(), seats.rules.revision);
         seats.gather(blocks.iter().filter(|it| it.section_id == id));
-        (id, seats.taken + seats.reserved())
+        (id, Known { held: seats.taken + seats.reserved(), revision })
     });
-    held.collect()
+    known.collect()
 }
 
 /// What is wrong with what was done, certified and achieved.

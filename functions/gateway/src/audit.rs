@@ -14,8 +14,8 @@ mod shared;
 use std::{collections::BTreeMap, path::Path, process::ExitCode};
 
 use anyhow::{Context as _, ensure};
-use embedded::store::Database;
-use runtime::{Domain, Record};
+use embedded::{LocalBus, store::Database};
+use runtime::{Collection, Domain, Record};
 
 use self::between::Between;
 use crate::{domains, operator::Target};
@@ -76,18 +76,29 @@ fn violations(folder: &Path) -> anyhow::Result<Vec<String>> {
     let database = Database::open_read_only(folder)?;
     let (mut found, mut between) = (Vec::new(), Between::default());
     for domain in domains() {
-        let store = database.domain(domain.name, &domain.collections)?;
-        let mut documents = Documents::new();
-        for collection in &domain.collections {
-            let read = || store.scan(collection.name)?.collect::<anyhow::Result<Vec<_>>>();
-            let records = read().with_context(|| format!("{}/{}", domain.name, collection.name))?;
-            documents.insert(collection.name, records);
-        }
+        let documents = documents_of(&database, domain.name, &domain.collections)?;
         found.extend(violations_of(&domain, &documents));
         between.look_at(domain.name, &documents);
     }
+    between.look_at("bus", &documents_of(&database, "bus", LocalBus::COLLECTIONS)?);
     found.extend(between.violations());
     Ok(found)
+}
+
+/// What is stored in some collections of a folder.
+fn documents_of(
+    database: &Database,
+    name: &'static str,
+    collections: &[Collection],
+) -> anyhow::Result<Documents> {
+    let store = database.domain(name, collections)?;
+    let mut documents = Documents::new();
+    for collection in collections {
+        let read = || store.scan(collection.name)?.collect::<anyhow::Result<Vec<_>>>();
+        let records = read().with_context(|| format!("{name}/{}", collection.name))?;
+        documents.insert(collection.name, records);
+    }
+    Ok(documents)
 }
 
 /// Everything that is wrong with all documents of some domains.

@@ -31,8 +31,10 @@ pub const FOUND_BY_LAWS: &[Found] = &[
 ];
 
 /// What the audit finds before them.
-pub const FOUND_BY_AUDIT: &[Found] =
-    &[(|| without("enrollments.on_courses_section_cancelled"), "not everyone was taken off")];
+pub const FOUND_BY_AUDIT: &[Found] = &[
+    (|| without("enrollments.on_courses_section_cancelled"), "not everyone was taken off"),
+    (|| with(Wrong::LearnsNoMore), ", known is "),
+];
 
 /// In which way a function is wrong.
 #[derive(Clone, Copy)]
