@@ -1,8 +1,11 @@
 //! The store of one domain: its readings. What it writes is in `commit`.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use anyhow::Context as _;
@@ -140,6 +143,21 @@ impl Store for DomainStore {
         }
         let found = self.documents(vec![self.name(key)], None).await?;
         found.into_iter().next().map(record).transpose()
+    }
+
+    async fn get_all(&self, keys: &[Key]) -> anyhow::Result<Vec<Option<Record>>> {
+        for key in keys {
+            self.collections.fields(key.collection)?;
+        }
+        let names: BTreeSet<_> =
+            keys.iter().filter(|key| key.is_possible()).map(|key| self.name(key)).collect();
+        let found = match names.len() {
+            0 => Vec::new(),
+            _ => self.documents(names.into_iter().collect(), None).await?,
+        };
+        let found: HashMap<_, _> = found.into_iter().map(|it| (it.name.clone(), it)).collect();
+        let its = |key: &Key| found.get(&self.name(key)).cloned().map(record).transpose();
+        keys.iter().map(its).collect()
     }
 
     async fn query(&self, query: &Query) -> anyhow::Result<Rows> {

@@ -9,7 +9,7 @@
 //! became of one that wasn't answered is found out (`commit`, `versions`). How long to wait
 //! and how often to try is decided in `patience`.
 //!
-//! An operation is one call: a reading `BatchGetDocuments` of one document
+//! An operation is one call: a reading `BatchGetDocuments`, of one document too
 //! (which tells a missing document from a missing database, as `GetDocument`
 //! doesn't), a query `RunQuery`, a count `RunAggregationQuery`. A commit of
 //! several documents that finds a conflict takes a second one to learn whose it
