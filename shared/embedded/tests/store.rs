@@ -51,7 +51,7 @@ runtime::store_rules!(in_memory_and_on_a_file);
 
 fn given(database: &Database) -> Given {
     let domain = |name| database.domain(name, COLLECTIONS).unwrap();
-    Given { store: domain("first"), neighbor: domain("second"), torn_queries: 0 }
+    Given { store: domain("first"), neighbor: domain("second"), torn_reads: 0 }
 }
 
 /// A folder that is gone when its test has passed.

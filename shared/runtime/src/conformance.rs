@@ -20,7 +20,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 pub use self::{commits::*, documents::*, limits::*, pages::*, queries::*, races::*, times::*};
-use crate::{Collection, Conflict, Cursor, Direction, Index, Key, Query, Store, Version, Write};
+use crate::{
+    Collection, Conflict, Cursor, Direction, Index, Key, Query, Record, Store, Version, Write,
+};
 
 /// Names every rule to a macro, which makes a test of each.
 ///
@@ -62,6 +64,7 @@ macro_rules! store_rules {
             a_replacement_by_the_same_is_another_version,
             of_two_who_change_nothing_one_writes,
             arrays_in_arrays_survive_exactly,
+            of_several_each_is_read_at_its_place,
             // Commits.
             an_empty_commit_changes_nothing,
             what_is_noted_is_read_at_once,
@@ -76,6 +79,7 @@ macro_rules! store_rules {
             a_conflict_names_the_collection,
             of_several_conflicts_one_is_named,
             a_document_written_twice_in_a_commit_is_refused,
+            a_document_written_as_it_was_at_two_moments_is_a_conflict,
             one_id_in_two_collections_is_two_documents,
             domains_share_nothing,
             what_was_committed_is_read_at_once,
@@ -136,6 +140,7 @@ macro_rules! store_rules {
             of_many_who_delete_a_document_one_does,
             what_is_moved_between_two_documents_is_never_lost,
             a_query_sees_all_of_a_commit_or_nothing,
+            who_reads_several_sees_all_of_a_commit_or_nothing,
             a_commit_whose_caller_has_gone_is_all_or_nothing,
             every_change_has_a_version_of_its_own,
             // Times.
@@ -172,9 +177,9 @@ pub struct Given {
     pub store: Arc<dyn Store>,
     /// The store of another domain.
     pub neighbor: Arc<dyn Store>,
-    /// How often a query beside a hundred commits may find half of one: never.
+    /// How often who reads beside a hundred commits may find half of one: never.
     /// Firestore's emulator does now and then, though the service itself doesn't.
-    pub torn_queries: u32,
+    pub torn_reads: u32,
 }
 
 /// What both domains declare.

@@ -42,8 +42,10 @@ pub trait Document: Serialize + DeserializeOwned + Send + Sync + 'static {
 pub trait Store: Send + Sync + 'static {
     /// Reads one document.
     async fn get(&self, key: &Key) -> anyhow::Result<Option<Record>>;
-    /// Reads several documents, each at its place in the answer; at one moment
-    /// and in one step where the store can.
+    /// Reads several documents at one moment, each at its place in the answer: of a
+    /// commit that has written two of them it finds both, or neither. (What decides by
+    /// several documents writes them all at the versions that it read, all the same: the
+    /// simulator reads them at several moments.)
     async fn get_all(&self, keys: &[Key]) -> anyhow::Result<Vec<Option<Record>>> {
         futures_util::future::try_join_all(keys.iter().map(|key| self.get(key))).await
     }
@@ -117,6 +119,20 @@ impl Write {
     pub fn key(&self) -> &Key {
         match self {
             Self::Create(key, _) | Self::Replace(key, _, _) | Self::Delete(key, _) => key,
+        }
+    }
+
+    /// Whether this write and another of the same document suppose it as it was at two
+    /// moments. (To delete and to create it is to suppose that it changes halfway.)
+    fn is_torn_from(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::Replace(.., one) | Self::Delete(_, one),
+                Self::Replace(.., another) | Self::Delete(_, another),
+            ) => one != another,
+            (Self::Create(..), other) | (other, Self::Create(..)) => {
+                matches!(other, Self::Replace(..))
+            }
         }
     }
 }

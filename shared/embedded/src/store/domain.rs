@@ -205,7 +205,9 @@ impl Store for DomainStore {
         if writes.is_empty() {
             return Ok(Ok(()));
         }
-        self.collections.check(&writes)?;
+        if let Err(conflict) = self.collections.check(&writes)? {
+            return Ok(Err(conflict));
+        }
         let changes = writes.into_iter().map(|write| self.change(write));
         self.connections.commit(changes.collect::<anyhow::Result<_>>()?).await
     }
@@ -214,7 +216,9 @@ impl Store for DomainStore {
         if creates.is_empty() {
             return Ok(Ok(()));
         }
-        self.collections.check(&creates)?;
+        if let Err(conflict) = self.collections.check(&creates)? {
+            return Ok(Err(conflict));
+        }
         let changes = creates.into_iter().map(|write| self.change(write));
         self.connections.note(changes.collect::<anyhow::Result<_>>()?).await
     }

@@ -65,7 +65,9 @@ impl DomainStore {
         if writes.is_empty() {
             return Ok(Ok(()));
         }
-        self.collections.check(&writes)?;
+        if let Err(conflict) = self.collections.check(&writes)? {
+            return Ok(Err(conflict));
+        }
         let commit = new_commit(&*self.random);
         let request = CommitRequest {
             database: self.database.clone(),

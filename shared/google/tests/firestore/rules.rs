@@ -13,7 +13,7 @@ macro_rules! on_the_emulator {
             let domain = |name| project.domain(name, COLLECTIONS).unwrap();
             let (store, neighbor) = (domain("first"), domain("second"));
             // The emulator alone, one in hundreds: see docs/truth.md.
-            must::$rule(&Given { store, neighbor, torn_queries: 3 }).await;
+            must::$rule(&Given { store, neighbor, torn_reads: 3 }).await;
         }
     )+};
 }

@@ -161,6 +161,31 @@ pub async fn a_document_written_twice_in_a_commit_is_refused(given: &Given) {
     assert_eq!(given.read("b").await, Some(json!({})));
 }
 
+/// Who has read a document at two moments has lost a race, whatever is stored now.
+pub async fn a_document_written_as_it_was_at_two_moments_is_a_conflict(given: &Given) {
+    given.create("a", json!({ "rank": 1 })).await;
+    let first = given.version("a").await;
+    given.replace("a", json!({ "rank": 2 })).await;
+    let second = given.version("a").await;
+    let replace = |version: &Version| Write::Replace(thing("a"), "{}".to_owned(), version.clone());
+    let delete = |version: &Version| Write::Delete(thing("a"), version.clone());
+    for torn in [
+        [replace(&first), replace(&second)],
+        [replace(&second), delete(&first)],
+        [create("a", &json!({})), replace(&second)],
+        [replace(&second), create("a", &json!({}))],
+    ] {
+        let beside = create("b", &json!({}));
+        let writes = [vec![beside.clone()], torn.to_vec()].concat();
+        assert_eq!(given.commit(writes).await, Err(Conflict(thing("a"))));
+        // What could never be written is refused all the same.
+        let impossible = [torn.to_vec(), vec![beside.clone(), beside]].concat();
+        assert!(given.store.commit(impossible).await.is_err());
+    }
+    assert_eq!(given.read("a").await, Some(json!({ "rank": 2 })));
+    assert_eq!(given.read("b").await, None);
+}
+
 /// Collections know nothing of each other.
 pub async fn one_id_in_two_collections_is_two_documents(given: &Given) {
     given.create("a", json!({ "rank": 1 })).await;

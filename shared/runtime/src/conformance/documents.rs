@@ -1,6 +1,6 @@
 //! Documents, one by one.
 
-use super::{Conflict, Given, Key, THINGS, Write, ascending, create, json, thing};
+use super::{Conflict, Given, Key, OTHERS, THINGS, Write, ascending, create, json, thing};
 
 /// What is created is there.
 pub async fn what_is_created_is_read_back(given: &Given) {
@@ -257,4 +257,21 @@ pub async fn arrays_in_arrays_survive_exactly(given: &Given) {
     });
     given.create("a", body.clone()).await;
     assert_eq!(given.read("a").await, Some(body));
+}
+
+/// Also what isn't there, what is asked for twice, and what can't be there.
+pub async fn of_several_each_is_read_at_its_place(given: &Given) {
+    given.create_all([("a", json!({ "rank": 1 })), ("b", json!({ "rank": 2 }))]).await;
+    given.replace("a", json!({ "rank": 3 })).await;
+    let other = Key { collection: OTHERS, id: "a".to_owned() };
+    let keys = [thing("b"), thing("c"), other, thing("a"), thing("a/b"), thing(""), thing("b")];
+    let read = given.store.get_all(&keys).await.expect("they can be read");
+    let ids: Vec<_> = read.iter().map(|it| it.as_ref().map(|it| it.id.as_str())).collect();
+    let (a, b) = (Some("a"), Some("b"));
+    assert_eq!(ids, [b, None, None, a, None, None, b]);
+    let alone = given.store.get(&thing("a")).await.expect("it can be read");
+    assert_eq!(read[3], alone);
+    assert!(given.store.get_all(&[]).await.expect("nothing can be read").is_empty());
+    let unknown = Key { collection: "unknown", id: "a".to_owned() };
+    assert!(given.store.get_all(&[thing("a"), unknown]).await.is_err());
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, future::poll_fn, pin::pin, sync::Arc, task::Pol
 
 use tokio::task::JoinSet;
 
-use super::{Given, Store, Value, Write, ascending, create, json, thing};
+use super::{Given, Record, Store, Value, Write, ascending, create, json, thing};
 
 /// A read, a decision and a commit, again and again until it holds.
 async fn change(store: &dyn Store, ids: &[&str], decide: impl Fn(&mut [i64])) {
@@ -96,8 +96,9 @@ pub async fn what_is_moved_between_two_documents_is_never_lost(given: &Given) {
     assert_eq!(given.read("b").await, Some(json!({ "rank": 85 })));
 }
 
-/// Two documents that are always written together are always read alike.
-pub async fn a_query_sees_all_of_a_commit_or_nothing(given: &Given) {
+/// Reads two documents in some way while they're written together, a hundred times; how often
+/// they weren't alike.
+async fn torn(given: &Given, read: impl AsyncFn(&dyn Store) -> [Record; 2]) -> u32 {
     given.create_all([("a", json!({ "rank": 0 })), ("b", json!({ "rank": 0 }))]).await;
     let mut writers = JoinSet::new();
     let store = Arc::clone(&given.store);
@@ -109,13 +110,33 @@ pub async fn a_query_sees_all_of_a_commit_or_nothing(given: &Given) {
     });
     let mut torn = 0;
     while writers.try_join_next().is_none() {
-        let rows = given.store.query(&ascending("rank")).await.expect("a declared query");
-        let [a, b] = &rows.records[..] else { panic!("both are always there") };
+        let [a, b] = read(&*given.store).await;
         torn += u32::from(a.body != b.body);
         tokio::task::yield_now().await;
     }
-    assert!(torn <= given.torn_queries, "{torn} queries found half of a commit");
     assert_eq!(given.read("a").await, Some(json!({ "rank": 100 })));
+    torn
+}
+
+/// Two documents that are always written together are always found alike.
+pub async fn a_query_sees_all_of_a_commit_or_nothing(given: &Given) {
+    let torn = torn(given, async |store| {
+        let rows = store.query(&ascending("rank")).await.expect("a declared query");
+        rows.records.try_into().expect("both are always there")
+    });
+    let torn = torn.await;
+    assert!(torn <= given.torn_reads, "{torn} queries found half of a commit");
+}
+
+/// And always read alike.
+pub async fn who_reads_several_sees_all_of_a_commit_or_nothing(given: &Given) {
+    let torn = torn(given, async |store| {
+        let both = store.get_all(&[thing("a"), thing("b")]).await.expect("they can be read");
+        let both: Vec<_> = both.into_iter().flatten().collect();
+        both.try_into().expect("both are always there")
+    });
+    let torn = torn.await;
+    assert!(torn <= given.torn_reads, "half of a commit was read {torn} times");
 }
 
 /// Who stops waiting doesn't stop the commit halfway, nor the next one.

@@ -4,13 +4,13 @@
 //! same: what Firestore refuses, which is the strictest of them. Its limits are
 //! counted as it counts them, with what its adapter adds to a document.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use anyhow::{Context as _, ensure};
 use contracts::Timestamp;
 use serde_json::Value;
 
-use super::{Collection, Cursor, Index, Key, Query, Write, weight};
+use super::{Collection, Conflict, Cursor, Index, Key, Query, Write, weight};
 
 /// A field that an index needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,27 +178,32 @@ impl Collections {
         declared.with_context(|| format!("{} has no collection {collection}", self.domain))
     }
 
-    /// Checks all that can be wrong with a commit, apart from what is stored already.
-    pub fn check(&self, writes: &[Write]) -> anyhow::Result<()> {
+    /// Checks all that can be wrong with a commit, apart from what is stored already. One
+    /// that writes a document as it was at two moments is a conflict whatever is stored: it
+    /// was changed while it was read.
+    pub fn check(&self, writes: &[Write]) -> anyhow::Result<Result<(), Conflict>> {
         ensure!(
             writes.len() <= WRITES_MOST,
             "a commit of {} writes is over {WRITES_MOST}",
             writes.len()
         );
-        let mut seen = HashSet::with_capacity(writes.len());
-        let mut weight = 0;
+        let mut seen = HashMap::with_capacity(writes.len());
+        let (mut weight, mut outcome) = (0, Ok(()));
         for write in writes {
             let key @ Key { collection, id } = write.key();
             let told = || format!("{collection}/{id} can't be written");
             let (_, fields) = self.get(collection)?;
-            ensure!(seen.insert((collection, id)), "a commit writes {collection}/{id} twice");
+            if let Some(other) = seen.insert((collection, id), write) {
+                ensure!(write.is_torn_from(other), "a commit writes {collection}/{id} twice");
+                outcome = Err(Conflict(key.clone()));
+            }
             ensure!(key.is_possible(), "{}: no document can have such an id", told());
             if let Write::Create(_, body) | Write::Replace(_, body, _) = write {
                 weight += weight::of(key, body, fields).with_context(told)?;
             }
         }
         ensure!(weight <= COMMIT_MOST, "a commit of {weight} bytes is over {COMMIT_MOST}");
-        Ok(())
+        Ok(outcome)
     }
 
     /// Checks that an index serves a query, and that it asks for what the index can hold.

@@ -142,28 +142,46 @@ impl Documents {
 
     /// What the documents would be after some writes, if no precondition fails.
     pub(crate) fn stage(&self, writes: Vec<Write>) -> Result<Result<Staged, Conflict>, String> {
-        self.collections.check(&writes).map_err(|wrong| format!("{wrong:#}"))?;
+        if let Err(conflict) =
+            self.collections.check(&writes).map_err(|wrong| format!("{wrong:#}"))?
+        {
+            return Ok(Err(conflict));
+        }
+        for write in &writes {
+            if let Write::Replace(.., Version(seen)) | Write::Delete(_, Version(seen)) = write
+                && seen.parse::<u64>().is_err()
+            {
+                return Err(format!("the version {seen:?} is of elsewhere"));
+            }
+        }
+        if let Some(write) = writes.iter().find(|write| !self.permits(write)) {
+            return Ok(Err(Conflict(write.key().clone())));
+        }
         let version = self.commits + 1;
         let mut staged = Staged::new();
         for write in writes {
             let key = write.key().clone();
             let place = (key.collection, key.id.clone());
-            if let Write::Replace(.., Version(seen)) | Write::Delete(_, Version(seen)) = &write
-                && seen.parse::<u64>().is_err()
-            {
-                return Err(format!("the version {seen:?} is of elsewhere"));
-            }
-            let standing = self.kept.get(&place).map(|kept| Version(kept.version.to_string()));
             let after = match write {
-                Write::Create(_, body) if standing.is_none() => Some(body),
-                Write::Replace(_, body, seen) if standing.as_ref() == Some(&seen) => Some(body),
-                Write::Delete(_, seen) if standing.as_ref() == Some(&seen) => None,
-                _ => return Ok(Err(Conflict(key))),
+                Write::Create(_, body) | Write::Replace(_, body, _) => Some(body),
+                Write::Delete(..) => None,
             };
             let after = after.map(|body| Kept::new(version, body)).transpose()?;
             staged.insert(place, after);
         }
         Ok(Ok(staged))
+    }
+
+    /// Whether the precondition of a write holds.
+    pub(crate) fn permits(&self, write: &Write) -> bool {
+        let key = write.key();
+        let standing = self.kept.get(&(key.collection, key.id.clone()));
+        match write {
+            Write::Create(..) => standing.is_none(),
+            Write::Replace(.., Version(seen)) | Write::Delete(_, Version(seen)) => {
+                standing.is_some_and(|kept| kept.version.to_string() == *seen)
+            }
+        }
     }
 
     fn declared(&self, name: &str) -> Result<(), String> {
@@ -255,7 +273,7 @@ mod tests {
             async fn $rule() {
                 let store = |name| Arc::new(Plain(Mutex::new(Documents::new(name, COLLECTIONS))));
                 let (store, neighbor) = (store("first"), store("second"));
-                must::$rule(&Given { store, neighbor, torn_queries: 0 }).await;
+                must::$rule(&Given { store, neighbor, torn_reads: 0 }).await;
             }
         )+};
     }
