@@ -11,13 +11,52 @@ use std::collections::BTreeSet;
 
 use super::{Trace, World, footprint::Footprint, pending::How};
 
+/// Which orders of a world are run.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// So many at most.
+    pub orders: usize,
+    /// Those in which so many commits lose a race at most. Beyond, a commit that would lose
+    /// one waits for ever, and the run ends without it: what it would do after its loss is
+    /// what it does in another run, where it came later, as long as losing leaves nothing
+    /// behind.
+    pub losses: Option<usize>,
+}
+
+impl Bounds {
+    /// All of them.
+    pub const NONE: Self = Self { orders: usize::MAX, losses: None };
+
+    /// Those in which so many commits lose a race at most.
+    #[must_use]
+    pub const fn losing(losses: usize) -> Self {
+        Self { losses: Some(losses), ..Self::NONE }
+    }
+
+    /// Of those so many.
+    #[must_use]
+    pub const fn at_most(self, orders: usize) -> Self {
+        Self { orders, ..self }
+    }
+
+    const fn permits(self, losses: usize) -> bool {
+        match self.losses {
+            Some(most) => losses <= most,
+            None => true,
+        }
+    }
+}
+
 /// What came of exploring a world in which no order breaks a law.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Explored {
-    /// How many orders were run to their end; no two of them come to the same.
-    pub schedules: usize,
+    /// How many orders were run to their end, by how many races were lost in them; no
+    /// two of them come to the same.
+    pub by_losses: Vec<usize>,
     /// How many were left when they had begun to repeat another one.
     pub repeated: usize,
+    /// How many ended where somebody would have lost more races than they were to.
+    pub cut: usize,
     /// How many ways to end they came to, all of which were followed until all settled.
     pub endings: usize,
     /// How many steps the longest has.
@@ -26,10 +65,27 @@ pub struct Explored {
     pub unfinished: usize,
 }
 
+impl Explored {
+    /// How many orders were run to their end.
+    pub fn schedules(&self) -> usize {
+        self.by_losses.iter().sum()
+    }
+
+    fn count(&mut self, losses: usize, schedules: usize) {
+        if self.by_losses.len() <= losses {
+            self.by_losses.resize(losses + 1, 0);
+        }
+        self.by_losses[losses] += schedules;
+    }
+}
+
 impl std::ops::AddAssign for Explored {
     fn add_assign(&mut self, other: Self) {
-        self.schedules += other.schedules;
+        for (losses, schedules) in other.by_losses.into_iter().enumerate() {
+            self.count(losses, schedules);
+        }
         self.repeated += other.repeated;
+        self.cut += other.cut;
         self.endings += other.endings;
         self.longest = self.longest.max(other.longest);
         self.unfinished += other.unfinished;
@@ -40,6 +96,10 @@ impl std::ops::AddAssign for Explored {
 struct Frame {
     /// Who waits for their turn.
     enabled: Vec<u64>,
+    /// Who waits, and won't have it: they'd lose a race too many.
+    barred: Vec<u64>,
+    /// How many races were lost before.
+    losses: usize,
     /// Whose turns are to be tried.
     wanted: Vec<u64>,
     /// Whose turns were tried, and what those touched.
@@ -57,35 +117,58 @@ struct Step {
     after: Vec<bool>,
 }
 
+impl Step {
+    /// Whether it did this, alone or together with others.
+    fn causes(&self, cause: u64) -> bool {
+        self.id == cause || self.footprint.together == Some(cause)
+    }
+}
+
 /// Whether the order of two steps may matter.
 type Meet = fn(&Footprint, &Footprint) -> bool;
+
+/// Where losses are counted, the order of two may matter: whoever comes first may lose one.
+fn meet_counting_losses(one: &Footprint, other: &Footprint) -> bool {
+    (one.lost && other.lost) || one.meets(other)
+}
 
 /// Runs a world in every order that may make a difference. If a law is broken,
 /// that is told with the trace of the run.
 pub fn explore(open: &dyn Fn() -> World) -> Result<Explored, String> {
-    explore_where(open, usize::MAX, Footprint::meets)
+    explore_within(open, Bounds::NONE)
 }
 
-/// The same, but for orders beyond so many.
-pub fn explore_at_most(open: &dyn Fn() -> World, most: usize) -> Result<Explored, String> {
-    explore_where(open, most, Footprint::meets)
+/// The same, but for orders beyond these bounds.
+pub fn explore_within(open: &dyn Fn() -> World, bounds: Bounds) -> Result<Explored, String> {
+    let meet = if bounds.losses.is_some() { meet_counting_losses } else { Footprint::meets };
+    explore_where(open, bounds, meet)
 }
 
-fn explore_where(open: &dyn Fn() -> World, most: usize, meet: Meet) -> Result<Explored, String> {
+fn explore_where(open: &dyn Fn() -> World, bounds: Bounds, meet: Meet) -> Result<Explored, String> {
     let mut explored = Explored::default();
     let mut settled = BTreeSet::new();
     let mut world = opened(open);
-    let mut frames = vec![Frame::of(&world, Vec::new())];
+    let mut frames = vec![Frame::of(&world, Vec::new(), 0, bounds)];
     loop {
         while let Some(next) = frames.last().and_then(Frame::next) {
-            let asleep = take(&mut world, &mut frames, next, meet);
+            let (asleep, losses) = take(&mut world, &mut frames, next, meet);
             if let Some(violation) = world.violation() {
                 return Err(told(open, &frames, &violation));
             }
-            frames.push(Frame::of(&world, asleep));
+            frames.push(Frame::of(&world, asleep, losses, bounds));
         }
-        if frames.last().is_some_and(|frame| frame.enabled.is_empty()) {
-            explored.schedules += 1;
+        let end = frames.last().expect("there's a first frame");
+        let (is_cut, is_repeated) = (!end.barred.is_empty(), !end.enabled.is_empty());
+        if is_cut {
+            note_who_came_too_late(&world, &mut frames);
+        }
+        let end = frames.last().expect("there's a first frame");
+        if is_repeated {
+            explored.repeated += 1;
+        } else if is_cut {
+            explored.cut += 1;
+        } else {
+            explored.count(end.losses, 1);
             explored.longest = explored.longest.max(frames.len() - 1);
             // What follows the last step is one order, and the same from where another
             // run has been.
@@ -96,8 +179,6 @@ fn explore_where(open: &dyn Fn() -> World, most: usize, meet: Meet) -> Result<Ex
             if let Some(violation) = world.violation() {
                 return Err(told(open, &frames, &violation));
             }
-        } else {
-            explored.repeated += 1;
         }
         while frames.last().is_some_and(|frame| frame.next().is_none()) {
             frames.pop();
@@ -105,7 +186,7 @@ fn explore_where(open: &dyn Fn() -> World, most: usize, meet: Meet) -> Result<Ex
         if frames.is_empty() {
             return Ok(explored);
         }
-        if explored.schedules >= most {
+        if explored.schedules() >= bounds.orders {
             return Ok(Explored { unfinished: 1, ..explored });
         }
         world = opened(open);
@@ -128,8 +209,14 @@ fn follow(world: &mut World, frames: &[Frame]) {
     }
 }
 
-/// Takes a step from the last frame; gives back who sleeps after it.
-fn take(world: &mut World, frames: &mut [Frame], id: u64, meet: Meet) -> Vec<(u64, Footprint)> {
+/// Takes a step from the last frame; gives back who sleeps after it, and how many races
+/// were lost.
+fn take(
+    world: &mut World,
+    frames: &mut [Frame],
+    id: u64,
+    meet: Meet,
+) -> (Vec<(u64, Footprint)>, usize) {
     let index = world.pending.iter().position(|pending| pending.id == id);
     let index = index.expect("who is enabled waits");
     let cause = world.pending[index].cause;
@@ -138,9 +225,10 @@ fn take(world: &mut World, frames: &mut [Frame], id: u64, meet: Meet) -> Vec<(u6
     let frame = frames.last_mut().expect("there's a first frame");
     let shown = frame.asleep.iter().chain(&frame.done);
     let asleep = shown.filter(|(_, its)| !meet(its, &footprint)).cloned().collect();
+    let losses = frame.losses + usize::from(footprint.lost);
     frame.done.push((id, footprint.clone()));
     frame.taken = Some(Step { id, footprint, after });
-    asleep
+    (asleep, losses)
 }
 
 /// Finds the earlier steps that might as well have come after this one, and
@@ -156,7 +244,7 @@ fn note_races(
     let mut after = vec![false; last];
     for earlier in (0..last).rev() {
         let step = frames[earlier].taken.as_ref().expect("all but the last have taken a step");
-        let causes = step.id == cause;
+        let causes = step.causes(cause);
         if after[earlier] || !(causes || meet(&step.footprint, footprint)) {
             continue;
         }
@@ -176,9 +264,41 @@ fn note_races(
 fn want_reversed(frames: &mut [Frame], earlier: usize, id: u64, after: &[bool]) {
     let last = frames.len() - 1;
     let step = |index: usize| frames[index].taken.as_ref().expect("it was taken");
-    // What doesn't need the earlier step, in order, and then the last step: any of
-    // these that needs none of the others may come first.
     let free: Vec<_> = (earlier + 1..last).filter(|index| !step(*index).after[earlier]).collect();
+    want_one_of(frames, earlier, &free, id, after);
+}
+
+/// Wants runs in which those who can't commit any more, because they'd lose a race too many,
+/// come before the first of those whom they'd lose it to.
+fn note_who_came_too_late(world: &World, frames: &mut [Frame]) {
+    let last = frames.len() - 1;
+    for index in 0..world.pending.len() {
+        let Some(late) = world.would_lose(index) else { continue };
+        let (id, cause) = (world.pending[index].id, world.pending[index].cause);
+        let step = |index: usize| frames[index].taken.as_ref().expect("it was taken");
+        // What they have done before they wanted to commit, and what that needs.
+        let mut after = vec![false; last];
+        for asked in (0..last).filter(|index| step(*index).causes(cause)) {
+            after[asked] = true;
+            after.iter_mut().zip(&step(asked).after).for_each(|(mine, its)| *mine |= its);
+        }
+        let beats = |index: &usize| !after[*index] && late.is_beaten_by(&step(*index).footprint);
+        let winners: Vec<_> = (0..last).filter(beats).collect();
+        // Where all winners came before something that was done here, that's the race.
+        let Some(first) = winners.first().copied() else { continue };
+        let free = |index: &usize| {
+            !winners.contains(index)
+                && !winners.iter().any(|it| it < index && step(*index).after[*it])
+        };
+        let free: Vec<_> = (first + 1..last).filter(free).collect();
+        want_one_of(frames, first, &free, id, &after);
+    }
+}
+
+/// Wants a run that goes on from a frame with one of these steps, or with the last, which
+/// comes after some: with one that needs none of the others, so that it may come first.
+fn want_one_of(frames: &mut [Frame], at: usize, free: &[usize], id: u64, after: &[bool]) {
+    let step = |index: usize| frames[index].taken.as_ref().expect("it was taken");
     let needs_none = |after: &dyn Fn(usize) -> bool| !free.iter().any(|index| after(*index));
     let firsts = free
         .iter()
@@ -186,21 +306,32 @@ fn want_reversed(frames: &mut [Frame], earlier: usize, id: u64, after: &[bool]) 
         .map(|index| step(*index).id);
     let itself = needs_none(&|other| after[other]).then_some(id);
     let firsts: Vec<_> = firsts.chain(itself).collect();
-    let frame = &mut frames[earlier];
+    let frame = &mut frames[at];
     if firsts.iter().any(|first| frame.wanted.contains(first)) {
         return;
     }
     let first = firsts.first().copied().expect("one of them comes first");
+    if frame.barred.contains(&first) {
+        // What bars them may go away by something else.
+        frame.wanted.clone_from(&frame.enabled);
+        return;
+    }
     debug_assert!(frame.enabled.contains(&first), "what needs nothing else was possible");
     frame.wanted.push(first);
 }
 
 impl Frame {
-    fn of(world: &World, asleep: Vec<(u64, Footprint)>) -> Self {
-        let enabled: Vec<_> = world.pending.iter().map(|pending| pending.id).collect();
+    fn of(world: &World, asleep: Vec<(u64, Footprint)>, losses: usize, bounds: Bounds) -> Self {
+        let is_barred =
+            |index: usize| !bounds.permits(losses + 1) && world.would_lose(index).is_some();
+        let (mut enabled, mut barred) = (Vec::new(), Vec::new());
+        for (index, pending) in world.pending.iter().enumerate() {
+            let those = if is_barred(index) { &mut barred } else { &mut enabled };
+            those.push(pending.id);
+        }
         let awake = enabled.iter().find(|id| asleep.iter().all(|(other, _)| other != *id));
         let wanted = awake.copied().into_iter().collect();
-        Self { enabled, wanted, done: Vec::new(), asleep, taken: None }
+        Self { enabled, barred, losses, wanted, done: Vec::new(), asleep, taken: None }
     }
 
     /// Whose turn is to be tried next.
@@ -263,6 +394,22 @@ mod tests {
         cx.answer(Changes::new().save(&sum), now).await
     }
 
+    #[derive(Clone, Serialize, Deserialize, JsonSchema)]
+    struct Total {}
+
+    impl Endpoint for Total {
+        const OPERATION: &'static str = "sums.total";
+        const ROUTE: Route = Route::get("/v1/sums");
+        type Response = u32;
+    }
+
+    /// One sum counts ten times: so it's seen of which.
+    async fn total(cx: Context<User>, _: Total) -> Result<u32> {
+        let both = cx.get_all::<Sum>(&["a".to_owned(), "b".to_owned()]).await?;
+        let sum = |index: usize| both[index].as_ref().map_or(0, |it| it.sum);
+        Ok(sum(0) * 10 + sum(1))
+    }
+
     /// Notes how a run ends: what is stored, and what each was told.
     #[derive(Clone, Default)]
     struct Endings {
@@ -289,9 +436,12 @@ mod tests {
         }
     }
 
+    /// Who asks for the total, instead of adding to a sum.
+    const TOTAL: &str = "total";
+
     /// A world in which each of these adds to a sum, each over a process of their own.
     fn adding(names: &[&str], endings: &Endings) -> World {
-        let domain = || Domain::new("sums").collection::<Sum>().operation(add);
+        let domain = || Domain::new("sums").collection::<Sum>().operation(add).operation(total);
         let services = vec![Service::of(domain).instances(names.len())];
         // What a run that isn't finished was told is forgotten with it.
         let (all, memory) = (endings.all.clone(), endings.memory);
@@ -300,9 +450,12 @@ mod tests {
         for (number, to) in names.iter().enumerate() {
             let (told, to) = (endings.told.clone(), (*to).to_owned());
             world.enter(&format!("person{number}"), |person| async move {
-                let path = vec![("to", to)];
+                let (operation, path) = match &*to {
+                    TOTAL => ("sums.total", Vec::new()),
+                    _ => ("sums.add", vec![("to", to)]),
+                };
                 let (query, body, key) = (String::new(), json!({}), None);
-                let asked = Asked { operation: "sums.add", path, query, body, key };
+                let asked = Asked { operation, path, query, body, key };
                 let heard = person.insist(&asked).await;
                 told.lock().unwrap().insert(format!("{}: {}", person.name, heard.body));
             });
@@ -313,9 +466,9 @@ mod tests {
     /// How runs may end, and how many it took to tell.
     fn endings(names: &[&str], meet: Meet) -> (BTreeSet<String>, usize) {
         let endings = Endings::default();
-        let explored = explore_where(&|| adding(names, &endings), usize::MAX, meet).unwrap();
+        let explored = explore_where(&|| adding(names, &endings), Bounds::NONE, meet).unwrap();
         let all = endings.all.lock().unwrap().clone();
-        (all, explored.schedules)
+        (all, explored.schedules())
     }
 
     #[test]
@@ -329,6 +482,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_read_together_may_be_of_several_moments_and_is_read_in_one_order() {
+        let names = &["a", "b", TOTAL];
+        let (all, in_any_order) = endings(names, |one, other| {
+            one.processes.iter().any(|it| other.processes.contains(it)) || one.meets(other)
+        });
+        let (found, few) = endings(names, Footprint::meets);
+        assert_eq!(found, all);
+        let totals = ["0", "1", "10", "11"].map(|total| format!("person2: {total}\""));
+        assert!(totals.iter().all(|total| found.iter().any(|it| it.contains(total))), "{found:?}");
+        // One for each of them, whichever of the two is read first.
+        assert_eq!((few, in_any_order), (4, 8));
+        let at_one_moment = explore(&|| adding(names, &Endings::default()).reading_at_one_moment());
+        assert_eq!(at_one_moment.unwrap().schedules(), 4);
+    }
+
+    #[test]
     fn what_comes_to_the_same_is_settled_once_and_what_does_not_is_settled_too() {
         let explored = |memory| {
             let endings = Endings { memory, ..Endings::default() };
@@ -336,13 +505,30 @@ mod tests {
         };
         // The sum is 2 in the end, whoever came first.
         let forgetful = explored(Some(|_| 0));
-        assert!(forgetful.schedules > 1);
+        assert!(forgetful.schedules() > 1);
         assert_eq!(forgetful.endings, 1);
         let who_was_first = explored(Some(|told| u64::from(told.contains("person0: 1"))));
         assert_eq!(who_was_first.endings, 2);
         // Where there's no telling, each is.
         let unknown = explored(None);
-        assert_eq!(unknown.endings, unknown.schedules);
+        assert_eq!(unknown.endings, unknown.schedules());
+    }
+
+    #[test]
+    fn where_losses_are_bounded_every_order_within_the_bound_is_run_and_no_other() {
+        for names in [&["a", "a"] as &[_], &["a", "b"], &["a", "a", "a"], &["a", "b", "a", "b"]] {
+            let explored = |losses| {
+                let endings = Endings::default();
+                explore_within(&|| adding(names, &endings), Bounds::losing(losses)).unwrap()
+            };
+            let all = explored(1_000);
+            assert_eq!(all.cut, 0);
+            for losses in 0..=all.by_losses.len() {
+                let found = explored(losses);
+                let within: Vec<_> = all.by_losses.iter().copied().take(losses + 1).collect();
+                assert_eq!(found.by_losses, within, "{names:?}, {losses} lost");
+            }
+        }
     }
 
     #[test]

@@ -21,6 +21,10 @@ pub(crate) struct Footprint {
     pub(crate) ages: bool,
     /// Somebody looked at the clock.
     pub(crate) looks: bool,
+    /// It's one of several reads whose answers are waited for together.
+    pub(crate) together: Option<u64>,
+    /// A commit was refused, because what it had read had changed.
+    pub(crate) lost: bool,
 }
 
 /// What a step has read of a store.
@@ -36,10 +40,22 @@ impl Footprint {
     pub(crate) fn meets(&self, other: &Self) -> bool {
         (self.ages && (other.ages || other.looks))
             || (self.looks && other.ages)
-            || self.processes.iter().any(|process| other.processes.contains(process))
+            || self.shares_a_process_with(other)
             || (self.played && other.played)
             || self.overwrites(other)
             || other.overwrites(self)
+    }
+
+    /// Whatever runs in a process may depend on all that has, but for the order of
+    /// answers that are waited for together.
+    fn shares_a_process_with(&self, other: &Self) -> bool {
+        let are_together = self.together.is_some() && self.together == other.together;
+        !are_together && self.processes.iter().any(|process| other.processes.contains(process))
+    }
+
+    /// Whether it read what the other one writes.
+    pub(crate) fn is_beaten_by(&self, other: &Self) -> bool {
+        other.overwrites(self)
     }
 
     /// Whether it writes what the other one reads or writes.

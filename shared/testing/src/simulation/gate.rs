@@ -3,7 +3,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -16,6 +19,10 @@ use tokio::sync::oneshot;
 /// What a task asks of the world.
 pub(crate) enum Ask {
     Get(Key),
+    /// One of several reads whose answers are waited for together.
+    GetOf(Key, Arc<Together>),
+    /// Several reads at one moment.
+    GetAll(Vec<Key>),
     Query(Query),
     Count(Query),
     Commit(Vec<Write>),
@@ -33,9 +40,34 @@ pub(crate) enum Ask {
     Touch,
 }
 
+/// Reads whose answers are waited for together: whoever has asked goes on with the last
+/// answer, and the order of the answers tells them nothing.
+pub(crate) struct Together {
+    left: AtomicUsize,
+    id: OnceLock<u64>,
+}
+
+impl Together {
+    /// So many of them.
+    pub(crate) fn of(count: usize) -> Arc<Self> {
+        Arc::new(Self { left: AtomicUsize::new(count), id: OnceLock::new() })
+    }
+
+    /// What they're known by in every run, once the first of them waits under this id.
+    pub(crate) fn id(&self, first: u64) -> u64 {
+        *self.id.get_or_init(|| !first)
+    }
+
+    /// Whether one that is answered now is the last.
+    pub(crate) fn is_last(&self) -> bool {
+        self.left.fetch_sub(1, Ordering::SeqCst) == 1
+    }
+}
+
 /// What the world answers.
 pub(crate) enum Answer {
     Record(Option<Record>),
+    Records(Vec<Option<Record>>),
     Rows(Rows),
     Count(u64),
     Committed(Result<(), Conflict>),
@@ -108,7 +140,13 @@ impl Gate {
 impl fmt::Display for Ask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Get(key) => write!(f, "get {}/{}", key.collection, short(&key.id)),
+            Self::Get(key) | Self::GetOf(key, _) => {
+                write!(f, "get {}/{}", key.collection, short(&key.id))
+            }
+            Self::GetAll(keys) => {
+                f.write_str("get at once")?;
+                keys.iter().try_for_each(|key| write!(f, " {}/{}", key.collection, short(&key.id)))
+            }
             Self::Query(query) => write!(f, "query {}", shape(query)),
             Self::Count(query) => write!(f, "count {}", shape(query)),
             Self::Commit(writes) => {
@@ -149,6 +187,9 @@ impl fmt::Display for Answer {
         match self {
             Self::Record(None) => f.write_str("nothing"),
             Self::Record(Some(record)) => write!(f, "version {}", record.version.0),
+            Self::Records(records) => {
+                write!(f, "{} of them", records.iter().filter(|it| it.is_some()).count())
+            }
             Self::Rows(rows) => write!(f, "{} found", rows.records.len()),
             Self::Count(count) => write!(f, "{count}"),
             Self::Committed(Ok(())) => f.write_str("written"),

@@ -35,7 +35,7 @@ mod world;
 pub use dice::Dice;
 pub use documents::Changed;
 pub(crate) use documents::Documents;
-pub use explore::{Explored, explore, explore_at_most};
+pub use explore::{Bounds, Explored, explore, explore_within};
 pub use laws::{Commit, Laws, Stores};
 pub use person::{Asked, Heard, Person};
 pub(crate) use process::Process;

@@ -10,7 +10,7 @@ use super::gate::{Ask, Waiting};
 pub(crate) struct Pending {
     /// The same in each run in which the same has happened before.
     pub(crate) id: u64,
-    /// The step that it came from.
+    /// The step that it came from, or the steps that did it together.
     pub(crate) cause: u64,
     pub(crate) what: What,
     /// From when on it may have its turn, if that's decided.
@@ -58,7 +58,12 @@ impl Pending {
     pub(crate) const fn may(&self) -> &'static [How] {
         match &self.what {
             What::Asked(waiting) => match &waiting.ask {
-                Ask::Get(_) | Ask::Query(_) | Ask::Count(_) | Ask::Taken(_) => &[How::Fails],
+                Ask::Get(_)
+                | Ask::GetOf(..)
+                | Ask::GetAll(_)
+                | Ask::Query(_)
+                | Ask::Count(_)
+                | Ask::Taken(_) => &[How::Fails],
                 Ask::Commit(_) | Ask::Publish(_) | Ask::Send(_) => {
                     &[How::Fails, How::Unheard, How::Fatal]
                 }

@@ -10,13 +10,14 @@ use std::{
 
 use async_trait::async_trait;
 use contracts::Timestamp;
+use futures_util::future::try_join_all;
 use runtime::{
     Bus, Bytes, Client, Clock, Conflict, Envelope, Key, Mail, Outgoing, Query, Record, Rows, Store,
     Trace, Write,
     mail::{MailError, Message, Taken},
 };
 
-use super::gate::{Answer, Ask, Gate};
+use super::gate::{Answer, Ask, Gate, Together};
 
 /// All ports of a process that lead to the world.
 #[derive(Clone)]
@@ -29,15 +30,37 @@ pub(crate) struct Simulated {
     /// Whether events are relayed in the request that has committed them, as
     /// where nothing runs after the answer.
     pub(crate) relays_at_once: Arc<AtomicBool>,
+    /// Whether several documents are read at one moment, as both real stores do; the port
+    /// doesn't promise it.
+    pub(crate) reads_at_one_moment: Arc<AtomicBool>,
+}
+
+impl Simulated {
+    /// Reads one document.
+    async fn one(&self, get: Ask) -> anyhow::Result<Option<Record>> {
+        match self.gate.pass(get).await {
+            Answer::Record(record) => Ok(record),
+            other => Err(other.broken()),
+        }
+    }
 }
 
 #[async_trait]
 impl Store for Simulated {
     async fn get(&self, key: &Key) -> anyhow::Result<Option<Record>> {
-        match self.gate.pass(Ask::Get(key.clone())).await {
-            Answer::Record(record) => Ok(record),
-            other => Err(other.broken()),
+        self.one(Ask::Get(key.clone())).await
+    }
+
+    async fn get_all(&self, keys: &[Key]) -> anyhow::Result<Vec<Option<Record>>> {
+        if self.reads_at_one_moment.load(Ordering::SeqCst) {
+            return match self.gate.pass(Ask::GetAll(keys.to_vec())).await {
+                Answer::Records(records) => Ok(records),
+                other => Err(other.broken()),
+            };
         }
+        let together = Together::of(keys.len());
+        let get = |key: &Key| self.one(Ask::GetOf(key.clone(), together.clone()));
+        try_join_all(keys.iter().map(get)).await
     }
 
     async fn query(&self, query: &Query) -> anyhow::Result<Rows> {

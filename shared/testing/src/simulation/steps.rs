@@ -35,6 +35,16 @@ impl World {
     pub(crate) fn pass(&mut self, index: usize, how: How) -> Footprint {
         let Pending { id, what, .. } = self.pending.remove(index);
         self.begin_step(id);
+        if let What::Asked(waiting) = &what
+            && let Ask::GetOf(_, together) = &waiting.ask
+        {
+            let group = together.id(id);
+            self.touched.together = Some(group);
+            if together.is_last() {
+                // Whichever of them that is: what follows is the same.
+                self.step = group;
+            }
+        }
         match what {
             What::Asked(waiting) => self.answer(*waiting, how),
             What::Replied { call, reply } => self.reply(call, reply, how),
@@ -44,6 +54,22 @@ impl World {
             }
         }
         std::mem::take(&mut self.touched)
+    }
+
+    /// What would be touched if somebody who waits to commit went on, and lost a race.
+    /// Nothing: they'd lose none.
+    pub(crate) fn would_lose(&self, index: usize) -> Option<Footprint> {
+        let What::Asked(waiting) = &self.pending[index].what else { return None };
+        let Ask::Commit(writes) = &waiting.ask else { return None };
+        let service = self.alive[waiting.process].service?;
+        let documents = &self.served[service].documents;
+        let loses = !writes.iter().all(|write| documents.permits(write));
+        loses.then(|| Footprint {
+            processes: vec![waiting.process],
+            reads: writes.iter().map(|it| (service, Read::One(it.key().clone()))).collect(),
+            lost: true,
+            ..Footprint::default()
+        })
     }
 
     /// Lets everything go well, in the order of coming, until nobody waits.
@@ -153,17 +179,24 @@ impl World {
                 let service = service.unwrap_or_else(|| panic!("nobody serves {operation}"));
                 return self.begin_call(asker, service, operation, incoming, how);
             }
-            Ask::Get(key) => {
+            Ask::Get(key) | Ask::GetOf(key, _) => {
                 let get = |documents: &Documents| documents.get(&key).map(Answer::Record);
-                self.read(process, get, Read::One(key.clone()))
+                self.read(process, get, [Read::One(key.clone())])
+            }
+            Ask::GetAll(keys) => {
+                let get = |documents: &Documents| {
+                    let records = keys.iter().map(|key| documents.get(key));
+                    records.collect::<Result<_, _>>().map(Answer::Records)
+                };
+                self.read(process, get, keys.iter().cloned().map(Read::One))
             }
             Ask::Query(query) => {
                 let find = |documents: &Documents| documents.query(&query).map(Answer::Rows);
-                self.read(process, find, Read::Many(Arc::new(query.clone())))
+                self.read(process, find, [Read::Many(Arc::new(query.clone()))])
             }
             Ask::Count(query) => {
                 let count = |documents: &Documents| documents.count(&query).map(Answer::Count);
-                self.read(process, count, Read::Many(Arc::new(query.clone())))
+                self.read(process, count, [Read::Many(Arc::new(query.clone()))])
             }
             Ask::Commit(writes) => self.commit(process, writes),
             Ask::Publish(events) => {
@@ -221,12 +254,12 @@ impl World {
         &mut self,
         process: usize,
         read: impl FnOnce(&Documents) -> Result<Answer, String>,
-        what: Read,
+        what: impl IntoIterator<Item = Read>,
     ) -> Answer {
         let Some(service) = self.alive[process].service else {
             return Answer::Broken("people have no store");
         };
-        self.touched.reads.push((service, what));
+        self.touched.reads.extend(what.into_iter().map(|read| (service, read)));
         read(&self.served[service].documents).unwrap_or_else(|wrong| {
             self.hold(Err(wrong));
             Answer::Broken("the store refuses")
@@ -250,6 +283,7 @@ impl World {
             }
             Ok(Err(conflict)) => {
                 self.see("a race was lost");
+                self.touched.lost = true;
                 self.touched.reads.extend(keys.into_iter().map(|key| (service, Read::One(key))));
                 Answer::Committed(Err(conflict))
             }
@@ -474,6 +508,11 @@ impl World {
         self.came += 1;
         // The same comes of the same: that's how a step is known again in another run.
         let id = Dice::of(self.step.rotate_left(17) ^ self.came).throw();
+        if let What::Asked(waiting) = &what
+            && let Ask::GetOf(_, together) = &waiting.ask
+        {
+            together.id(id);
+        }
         self.pending.push(Pending { id, cause: self.step, what, ready_at: None });
     }
 

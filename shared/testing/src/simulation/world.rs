@@ -70,6 +70,7 @@ pub struct World {
     millis: Arc<AtomicI64>,
     looked: Arc<AtomicBool>,
     relays_at_once: Arc<AtomicBool>,
+    reads_at_one_moment: Arc<AtomicBool>,
     violation: Option<String>,
     seen: BTreeMap<String, u64>,
 }
@@ -126,6 +127,7 @@ impl World {
             millis: Arc::new(AtomicI64::new(BEGINNING_MILLIS)),
             looked: Arc::default(),
             relays_at_once: Arc::new(AtomicBool::new(true)),
+            reads_at_one_moment: Arc::default(),
             violation: None,
             seen: BTreeMap::new(),
         };
@@ -139,6 +141,14 @@ impl World {
     #[must_use]
     pub fn relaying_later(self) -> Self {
         self.relays_at_once.store(false, Ordering::SeqCst);
+        self
+    }
+
+    /// Reads several documents that are asked for together at one moment: nobody writes
+    /// between two of them.
+    #[must_use]
+    pub fn reading_at_one_moment(self) -> Self {
+        self.reads_at_one_moment.store(true, Ordering::SeqCst);
         self
     }
 
@@ -339,6 +349,7 @@ impl World {
             millis: self.millis.clone(),
             looked: self.looked.clone(),
             relays_at_once: self.relays_at_once.clone(),
+            reads_at_one_moment: self.reads_at_one_moment.clone(),
         });
         let Given { keyring, verifier, secret, settings } = Given::ports();
         Ports {

@@ -1,12 +1,18 @@
 //! `cargo xtask simulate`: storms and orders beyond those that the suite runs, and a
 //! storm again that broke a law.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::Mutex,
+    thread,
+    time::{Duration, Instant},
+};
 
 use clap::Args;
 use testing::simulation::{
-    Explored, World, explore_at_most,
-    seats::{Cast, Section, crowd, every_small_world_of},
+    Bounds, Explored, World, explore_within,
+    seats::{Cast, Section, Small, crowd, every_small_world_of},
     storm, weather,
 };
 
@@ -45,6 +51,13 @@ pub struct Options {
     /// Leaves each world after so many orders.
     #[arg(long, requires = "orders")]
     most: Option<usize>,
+    /// Runs only the orders in which so many commits lose a race at most.
+    #[arg(long, requires = "orders")]
+    lost: Option<usize>,
+    /// Reads documents that are asked for together at one moment, as both real stores do:
+    /// that's fewer orders.
+    #[arg(long, requires = "orders")]
+    at_one_moment: bool,
     /// Runs one world of so many.
     #[arg(long, requires = "orders", default_value_t = 1)]
     one_of: usize,
@@ -107,34 +120,48 @@ fn brave_storms(options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs every order of small worlds, one world after the other.
+/// Runs every order of small worlds, on as many threads as there are cores.
 fn try_orders(at_once: usize, options: &Options) -> anyhow::Result<()> {
-    let cast = Cast::of(enrollments::domain);
     let watch = Watch::of(options);
-    let most = options.most.unwrap_or(usize::MAX);
     let from = usize::try_from(options.from.unwrap_or_default())?;
     let worlds = every_small_world_of(at_once).enumerate().skip(from).step_by(options.one_of);
-    let (mut tally, mut all) = (Tally::default(), Tally::default());
-    for (number, (section, small)) in worlds {
-        if options.minutes.is_some() && watch.is_over() {
-            println!("there was no time for world {number} and those behind it");
-            break;
+    let bounds = Bounds { orders: options.most.unwrap_or(usize::MAX), losses: options.lost };
+    let left = Mutex::new(worlds);
+    let tallies = Mutex::new(BTreeMap::<Section, Tally>::new());
+    let help = || -> anyhow::Result<()> {
+        let cast = Cast::of(enrollments::domain);
+        loop {
+            let next = left.lock().expect("no holder panics").next();
+            let Some((number, (section, small))) = next else { return Ok(()) };
+            if options.minutes.is_some() && watch.is_over() {
+                println!("there was no time for world {number} and those behind it");
+                left.lock().expect("no holder panics").by_ref().for_each(drop);
+                return Ok(());
+            }
+            let acts = small.acts.clone();
+            let small = Small { reads_at_one_moment: options.at_one_moment, ..small };
+            let prepared = small.prepare(&section.cast(&cast));
+            let explored = explore_within(&|| prepared.open(), bounds).map_err(|broken| {
+                let again = format!("cargo xtask simulate --orders {at_once} --from {number}");
+                anyhow::anyhow!(
+                    "{broken}\nworld {number}, {section}: {acts:?}\nagain with: {again}"
+                )
+            })?;
+            tallies.lock().expect("no holder panics").entry(section).or_default().add(explored);
         }
-        if tally.section != Some(section) {
-            tally.tell(at_once);
-            tally = Tally { section: Some(section), ..Tally::default() };
-        }
-        let acts = small.acts.clone();
-        let prepared = small.prepare(&section.cast(&cast));
-        let explored = explore_at_most(&|| prepared.open(), most).map_err(|broken| {
-            let again = format!("cargo xtask simulate --orders {at_once} --from {number}");
-            anyhow::anyhow!("{broken}\nworld {number}, {section}: {acts:?}\nagain with: {again}")
-        })?;
-        tally.add(explored);
-        all.add(explored);
+    };
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        let helping: Vec<_> = (0..threads).map(|_| scope.spawn(help)).collect();
+        helping.into_iter().try_for_each(|it| it.join().expect("nobody panics"))
+    })?;
+    let mut all = Tally::default();
+    for (section, tally) in tallies.into_inner().expect("no holder panics") {
+        println!("{at_once} at once, {section}: {tally}");
+        all.worlds += tally.worlds;
+        all.explored += tally.explored;
     }
-    tally.tell(at_once);
-    all.tell(at_once);
+    println!("{at_once} at once, all: {all}");
     println!("no law broken in {} s", watch.began.elapsed().as_secs());
     Ok(())
 }
@@ -142,8 +169,6 @@ fn try_orders(at_once: usize, options: &Options) -> anyhow::Result<()> {
 /// What was tried.
 #[derive(Default)]
 struct Tally {
-    /// Where; nothing: everywhere.
-    section: Option<Section>,
     worlds: usize,
     explored: Explored,
 }
@@ -153,17 +178,18 @@ impl Tally {
         self.worlds += 1;
         self.explored += explored;
     }
+}
 
-    fn tell(&self, at_once: usize) {
-        let Self { section, worlds, explored } = self;
-        let Explored { schedules, endings, longest, unfinished, .. } = explored;
-        let section = section.map_or("all".to_owned(), |section| section.to_string());
-        if *worlds > 0 {
-            println!(
-                "{at_once} at once, {section}: {worlds} worlds ({unfinished} left early), \
-                 {schedules} schedules with {endings} endings, the longest of {longest} steps"
-            );
-        }
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Explored { by_losses, cut, endings, longest, unfinished, .. } = &self.explored;
+        write!(
+            f,
+            "{} worlds ({unfinished} left early), {} schedules with {endings} endings, the longest of {longest} \
+             steps; by races lost {by_losses:?}, and {cut} that would have lost more",
+            self.worlds,
+            self.explored.schedules(),
+        )
     }
 }
 

@@ -60,6 +60,9 @@ pub struct Small {
     /// Whether events are relayed as they come to be; or all of them when all else
     /// has happened, which takes fewer orders.
     pub relays_at_once: bool,
+    /// Whether documents that are asked for together are read at one moment, as both real
+    /// stores do; or others may write between any two of them, which takes more orders.
+    pub reads_at_one_moment: bool,
     /// Whether courses tell of what they change as soon as it's made. If they don't,
     /// there's only what was promised before, until the event comes.
     pub told_at_once: bool,
@@ -88,6 +91,7 @@ impl Small {
             acts: acts.to_vec(),
             one_process: false,
             relays_at_once: false,
+            reads_at_one_moment: false,
             told_at_once: true,
         }
     }
@@ -118,6 +122,7 @@ impl Small {
         let services = vec![cast.enrollments(instances), Service::of(cast.reader)];
         let world = World::new(services, ledger.clone(), seed).routed_by_caller();
         play_the_others(&world, ledger);
+        let world = if self.reads_at_one_moment { world.reading_at_one_moment() } else { world };
         if self.relays_at_once { world } else { world.relaying_later() }
     }
 
