@@ -10,6 +10,7 @@ use super::documents::{Changed, finds};
 
 /// What a step has touched.
 #[derive(Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a way of its own to touch")]
 pub(crate) struct Footprint {
     /// The processes that went on: whatever runs in one may share memory.
     pub(crate) processes: Vec<usize>,

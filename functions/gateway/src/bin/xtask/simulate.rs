@@ -18,6 +18,7 @@ use testing::simulation::{
 
 /// Which storms to run, or which orders.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command")]
 pub struct Options {
     /// Runs the storm of this seed.
     #[arg(
