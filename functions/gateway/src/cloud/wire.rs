@@ -203,7 +203,7 @@ mod tests {
                 }
             }
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     async fn ask(wire: &Wire, method: Method) -> Result<(), Unanswered> {
