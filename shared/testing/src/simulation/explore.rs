@@ -6,6 +6,11 @@
 //! process or a document and the later could have come first, the order in
 //! which it does is run too (source sets, a dynamic partial-order reduction),
 //! and what a run has shown needn't be shown again (sleep sets).
+//!
+//! Nothing multiplies orders as lost races do: whoever loses one begins again.
+//! [`Bounds`] leave out those that lose many. There a commit that would lose one
+//! too many waits for ever, as who waits for a lock that is never given back;
+//! and the runs are wanted in which it comes before those it would lose to.
 
 use std::collections::BTreeSet;
 
