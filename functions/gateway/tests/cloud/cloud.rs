@@ -2,12 +2,10 @@
 
 use std::{
     env, fs,
-    io::{BufRead as _, BufReader},
-    net::SocketAddr,
     ops::Deref,
     path::Path,
     process::{Child, Command, Stdio},
-    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, mpsc},
+    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
 };
@@ -15,7 +13,7 @@ use std::{
 use serde_json::Value;
 use testing::emulators;
 
-use crate::support::{ADMIN_EMAIL, Client, until};
+use crate::support::{ADMIN_EMAIL, Client, Said, until};
 
 /// How long all processes may take to start, with much else going on.
 const PATIENCE: Duration = Duration::from_secs(150);
@@ -24,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(150);
 pub struct Cloud {
     child: Child,
     client: Client,
-    said: Arc<Mutex<Vec<String>>>,
+    said: Said,
     /// There are many processes in one, so there's one at a time.
     _alone: MutexGuard<'static, ()>,
 }
@@ -57,26 +55,10 @@ impl Cloud {
         command.args(["--firestore", &firestore.host(), "--pubsub", &pubsub.host()]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the cloud starts");
-        let said = Arc::<Mutex<Vec<String>>>::default();
-        let (listening, address) = mpsc::channel();
-        let (stdout, heard) = (child.stdout.take().expect("a pipe"), said.clone());
-        thread::spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                if let Some(address) = address_in(&line) {
-                    let _nobody_waits = listening.send(address);
-                }
-                heard.lock().unwrap().push(line);
-            }
-        });
-        let (stderr, heard) = (child.stderr.take().expect("a pipe"), said.clone());
-        thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                heard.lock().unwrap().push(line);
-            }
-        });
+        let (said, address) = Said::by(&mut child);
         let address = address.recv_timeout(PATIENCE).unwrap_or_else(|_| {
             let _it_has_ended = child.kill();
-            panic!("the cloud doesn't listen; it said: {:#?}", said.lock().unwrap())
+            panic!("the cloud doesn't listen; it said: {:#?}", said.lines())
         });
         Some(Self { child, client: Client::to(address), said, _alone: alone })
     }
@@ -111,9 +93,10 @@ impl Cloud {
         }
     }
 
-    /// All that it and its processes have said so far.
+    /// All that it and its processes have said so far; once it was stopped, all that they
+    /// ever said.
     pub fn said(&self) -> Vec<String> {
-        self.said.lock().unwrap().clone()
+        self.said.lines()
     }
 
     /// Ends the gateway as a power cut would.
@@ -125,7 +108,9 @@ impl Cloud {
     /// Asks the gateway to end, and waits; whether it ended well.
     pub fn stop(&mut self) -> bool {
         signal("-TERM", self.child.id());
-        until("the cloud to end", || self.child.try_wait().expect("it can be asked")).success()
+        let status = until("the cloud to end", || self.child.try_wait().expect("it can be asked"));
+        self.said.wait_for_the_end();
+        status.success()
     }
 }
 
@@ -178,10 +163,4 @@ static BUILT: LazyLock<()> = LazyLock::new(|| {
 #[expect(clippy::disallowed_methods, reason = "the shell and its commands are found by it")]
 fn path() -> std::ffi::OsString {
     env::var_os("PATH").unwrap_or_default()
-}
-
-/// The address in the line that tells that the gateway listens.
-fn address_in(line: &str) -> Option<SocketAddr> {
-    let line: Value = serde_json::from_str(line).ok()?;
-    line["address"].as_str()?.parse().ok()
 }

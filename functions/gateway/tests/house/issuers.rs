@@ -10,8 +10,9 @@ use crate::{
 #[test]
 fn who_signs_in_at_the_second_issuer_does_what_everyone_does() {
     let Some(issuer) = Issuer::start() else { return };
-    let server = Server::start(Options { more: issuer.words(), ..Options::default() });
+    let mut server = Server::start(Options { more: issuer.words(), ..Options::default() });
     journey(&server, &issuer);
+    assert!(server.terminate().success());
     for line in server.said() {
         assert!(!line.contains("eyJ") && !line.contains("ada@aula.example"), "{line}");
     }

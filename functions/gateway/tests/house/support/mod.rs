@@ -5,12 +5,14 @@ mod client;
 mod issuer;
 mod mail;
 mod people;
+mod said;
 mod secrets;
 pub mod server;
 
 pub use client::{Answer, Client};
 pub use issuer::Issuer;
 pub use people::{ADMIN_EMAIL, PASSWORD, Person};
+pub use said::Said;
 pub use server::{Options, Server};
 
 use std::{

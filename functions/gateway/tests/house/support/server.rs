@@ -2,23 +2,16 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
     net::SocketAddr,
     ops::Deref,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU32, Ordering},
-        mpsc,
-    },
+    sync::atomic::{AtomicU32, Ordering},
     thread,
     time::Duration,
 };
 
-use serde_json::Value;
-
-use super::{ADMIN_EMAIL, Client, until};
+use super::{ADMIN_EMAIL, Client, Said, until};
 
 /// How a server is started; otherwise as if nothing were said.
 #[derive(Clone, Debug, Default)]
@@ -39,7 +32,7 @@ pub struct Server {
     child: Child,
     client: Client,
     data: PathBuf,
-    said: Arc<Mutex<Vec<String>>>,
+    said: Said,
     /// Whether the folder is ours to remove.
     is_scratch: bool,
 }
@@ -64,27 +57,10 @@ impl Server {
         }
         command.args(options.more).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the server starts");
-        let said = Arc::<Mutex<Vec<String>>>::default();
-        let (listening, address) = mpsc::channel();
-        let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
-        let (heard, told) = (said.clone(), said.clone());
-        thread::spawn(move || {
-            for line in stdout.lines().map_while(Result::ok) {
-                if let Some(address) = address_in(&line) {
-                    let _ = listening.send(address);
-                }
-                heard.lock().unwrap().push(line);
-            }
-        });
-        let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
-        thread::spawn(move || {
-            for line in stderr.lines().map_while(Result::ok) {
-                told.lock().unwrap().push(line);
-            }
-        });
+        let (said, address) = Said::by(&mut child);
         let address = address.recv_timeout(Duration::from_secs(30)).unwrap_or_else(|_| {
             let _ = child.kill();
-            panic!("the server doesn't listen; it said: {:#?}", said.lock().unwrap())
+            panic!("the server doesn't listen; it said: {:#?}", said.lines())
         });
         Self { child, client: Client::to(address), data, said, is_scratch }
     }
@@ -99,9 +75,9 @@ impl Server {
         &self.data
     }
 
-    /// All that it has said so far.
+    /// All that it has said so far; once it was waited for, all that it ever said.
     pub fn said(&self) -> Vec<String> {
-        self.said.lock().unwrap().clone()
+        self.said.lines()
     }
 
     pub fn process_id(&self) -> u32 {
@@ -136,9 +112,11 @@ impl Server {
         assert!(asked.success());
     }
 
-    /// Waits until it has ended.
+    /// Waits until it has ended, and all that it said is heard.
     pub fn wait(&mut self) -> ExitStatus {
-        until("the server to end", || self.child.try_wait().expect("it can be asked"))
+        let status = until("the server to end", || self.child.try_wait().expect("it can be asked"));
+        self.said.wait_for_the_end();
+        status
     }
 }
 
@@ -177,10 +155,4 @@ pub fn new_folder() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = fs::remove_dir_all(&folder);
     folder
-}
-
-/// The address in the line that tells that the server listens.
-fn address_in(line: &str) -> Option<SocketAddr> {
-    let line: Value = serde_json::from_str(line).ok()?;
-    line["address"].as_str()?.parse().ok()
 }
