@@ -36,6 +36,10 @@ pub struct Seats {
     /// The seats that are kept for those they were offered to, by deadline.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     offers: Vec<Kept>,
+    /// The latest deadline at which offers have lapsed here. Who had one of them may still
+    /// have it in their enrollment, so no later offer has that deadline again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lapsed_until: Option<Timestamp>,
     /// The number of the next who joins: the order of the queue.
     pub(crate) next_number: u64,
     /// Over how many blocks the seats are spread; 0: they're all counted here.
@@ -109,6 +113,7 @@ impl Seats {
             taken: 0,
             waiting: 0,
             offers: Vec::new(),
+            lapsed_until: None,
             next_number: 1,
             blocks: 0,
             turn: 0,
@@ -171,7 +176,8 @@ impl Seats {
     /// that's noted the offer is worth nothing, whatever time another clock has:
     /// the seat may be somebody's already.
     pub fn lapse(&mut self, now: Timestamp) {
-        self.offers.retain(|kept| kept.until > now);
+        let lapsed = self.offers.extract_if(.., |kept| kept.until <= now).map(|kept| kept.until);
+        self.lapsed_until = lapsed.max().max(self.lapsed_until);
         self.note_promotable(now);
     }
 
@@ -217,7 +223,9 @@ impl Seats {
     pub fn promote(&mut self, now: Timestamp) -> Place {
         debug_assert!(self.promotable() > 0, "a seat is free and somebody waits");
         self.waiting = self.waiting.saturating_sub(1);
-        let place = match self.rules.offered_until(now) {
+        // It's no earlier than a deadline that somebody has seen pass.
+        let passed = self.lapsed_until.map_or(now, |lapsed| lapsed.max(now));
+        let place = match self.rules.offered_until(passed) {
             None => {
                 self.taken += 1;
                 Place::Seat
@@ -443,6 +451,25 @@ mod tests {
         assert_eq!(seats.join(until), Ok(Place::Seat));
         assert_eq!(seats.accept(until, NOW).unwrap_err().problem, OFFER_LAPSED);
         assert_eq!((seats.taken, seats.reserved()), (1, 0));
+    }
+
+    #[test]
+    fn a_deadline_that_has_passed_is_never_given_again() {
+        let offering = SectionFacts { offer_hours: Some(1), ..facts(Some(1)) };
+        let mut seats = Seats::of(&offering);
+        for _ in 0..3 {
+            seats.join(NOW).unwrap();
+        }
+        seats.leave_seat(NOW);
+        let Place::Offer { until: first } = seats.promote(NOW) else { panic!("it's offered") };
+        seats.lapse(first);
+        // Whose clock is behind offers the seat to the next: it isn't kept for the first.
+        let Place::Offer { until: next } = seats.promote(NOW) else { panic!("it's offered") };
+        assert_eq!(next, first.plus_minutes(60));
+        assert_eq!(seats.clone().accept(first, NOW).unwrap_err().problem, OFFER_LAPSED);
+        seats.leave_offer(first, NOW);
+        assert_eq!(seats.reserved(), 1);
+        assert_eq!(seats.accept(next, first), Ok(Place::Seat));
     }
 
     proptest! {

@@ -178,6 +178,22 @@ fn who_is_offered_a_seat_leaves_and_comes_back_while_it_lapses() {
     try_every_order("three at once, one of them twice", [alone]);
 }
 
+/// While somebody says yes and another leaves, hours pass, and a newcomer finds that the offer
+/// has lapsed. Who leaves has the clock of before: what the next is offered isn't the first's.
+#[test]
+fn a_yes_that_comes_late_takes_nobody_elses_offer() {
+    let acts = [Enroll("eve"), Leave("cid"), Accept("bob"), Lapse];
+    let small = Small { reads_at_one_moment: true, ..offered(&["ada", "bob", "cid"], &acts) };
+    let cast = Cast::of(enrollments::domain);
+    let what = "four at once, with an offer that lapses";
+    try_orders(&cast, what, Bounds::losing(0), [small.clone()]);
+
+    // A section that forgets until when its offers have lapsed keeps it for both.
+    let prepared = small.prepare(&cast.with_ports(ports::forgetting_what_lapsed));
+    let found = explore_within(&|| prepared.open(), Bounds::losing(0));
+    assert!(found.is_err(), "nothing wrong was found");
+}
+
 #[test]
 fn three_who_want_seats_of_the_same_blocks() {
     let worlds = [

@@ -107,8 +107,11 @@ impl Seats {
 
     /// Keeps no seat whose deadline has passed.
     pub fn lapse(&mut self, now: Timestamp) {
-        let mut kept = self.kept();
-        kept.retain(|until, _| *until > now.to_string());
+        let mut lapsed = self.kept();
+        let kept = lapsed.split_off(&Timestamp::from_millis(now.as_millis() + 1).to_string());
+        if let Some((latest, _)) = lapsed.last_key_value() {
+            self.0["lapsed_until"] = json!(text(&self.0, "lapsed_until").max(latest.clone()));
+        }
         self.keep(kept);
     }
 
@@ -127,7 +130,8 @@ impl Seats {
     /// Until when a seat that becomes free now is kept, where it's offered.
     pub fn offered_until(&self, now: Timestamp) -> Option<String> {
         let hours = self.0["rules"]["offer_hours"].as_i64()?;
-        let until = now.plus_minutes(hours * 60).as_millis();
+        let passed = text(&self.0, "lapsed_until").parse().map_or(now, |it: Timestamp| it.max(now));
+        let until = passed.plus_minutes(hours * 60).as_millis();
         let full_minute = (until + 59_999).div_euclid(60_000) * 60_000;
         Some(Timestamp::from_millis(full_minute).to_string())
     }

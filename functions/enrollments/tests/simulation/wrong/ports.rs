@@ -63,6 +63,11 @@ pub fn sharing_too_much(ports: Ports) -> Ports {
     wrong_store(ports, Wrong::SharesTooMuch)
 }
 
+/// A store that forgets of a section until when its offers have lapsed.
+pub fn forgetting_what_lapsed(ports: Ports) -> Ports {
+    wrong_store(ports, Wrong::ForgetsWhatLapsed)
+}
+
 /// A bus that takes events out of the outbox before it has told them.
 pub fn deleting_before_publishing(ports: Ports) -> Ports {
     let bus = Arc::new(WrongBus { bus: ports.bus.clone(), store: ports.store.clone() });
@@ -87,6 +92,7 @@ enum Wrong {
     RevivesBlocks,
     CountsWhatIsSpread,
     SharesTooMuch,
+    ForgetsWhatLapsed,
 }
 
 struct WrongStore {
@@ -283,6 +289,13 @@ impl Store for WrongStore {
                 self.store.commit(writes).await
             }
             Wrong::SharesTooMuch => self.store.commit(shared_too_much(writes)).await,
+            Wrong::ForgetsWhatLapsed => {
+                let mut writes = writes;
+                edit(&mut writes, SEATS, |seats| {
+                    seats.as_object_mut().expect("documents are objects").remove("lapsed_until");
+                });
+                self.store.commit(writes).await
+            }
             Wrong::AnswersFirst => {
                 let is_answer = |write: &Write| write.key().collection == "requests";
                 let (answers, others): (Vec<_>, Vec<_>) = writes.into_iter().partition(is_answer);

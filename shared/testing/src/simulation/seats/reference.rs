@@ -60,6 +60,9 @@ pub(super) struct Section {
     pub(super) offered: Vec<(String, String)>,
     /// Who let an offer lapse, and is still to be taken off.
     pub(super) lapsed: Vec<String>,
+    /// The latest deadline of an offer that was over when it was taken off or dropped: it has
+    /// passed for everybody.
+    lapsed_until: String,
     /// Who waits, in the order of joining the queue.
     pub(super) queue: Vec<String>,
     /// Who has asked an instructor.
@@ -170,7 +173,9 @@ impl Section {
     fn take_off(&mut self, passage: &Passage) -> Result<(), String> {
         let those = match passage.from.as_str() {
             "offered" => {
-                self.offered.retain(|(user, _)| *user != passage.user);
+                let theirs = self.offered.extract_if(.., |(user, _)| *user == passage.user);
+                let passed = theirs.map(|(_, until)| until).filter(|until| *until <= passage.at);
+                self.lapsed_until = passed.max().unwrap_or_default().max(self.lapsed_until.clone());
                 self.lapsed.retain(|user| *user != passage.user);
                 return Ok(());
             }
@@ -206,6 +211,7 @@ impl Section {
                 return Err(format!("{user}'s offer was dropped before {until}"));
             }
             self.lapsed.push(user);
+            self.lapsed_until = until.max(self.lapsed_until.clone());
         }
         Ok(())
     }
@@ -217,7 +223,7 @@ impl Section {
         for passage in &promoted {
             match (passage.to.as_str(), self.allowed.offer_hours) {
                 ("confirmed", None) => self.seated.push(passage.user.clone()),
-                ("offered", Some(hours)) if is_kept_for(passage, hours) => {
+                ("offered", Some(hours)) if self.is_kept_for(passage, hours) => {
                     self.offered.push((passage.user.clone(), passage.until.clone()));
                 }
                 _ => return Err(format!("{passage}, unlike the section says")),
@@ -230,6 +236,16 @@ impl Section {
             return Ok(());
         }
         Err(format!("{promoted:?} got seats, and it was the turn of {first:?}"))
+    }
+
+    /// Whether a seat is kept for so many hours, up to the next full minute, from when it was
+    /// decided; or from the latest deadline that has passed, if whoever decided has a clock
+    /// that is behind it.
+    fn is_kept_for(&self, passage: &Passage, hours: u64) -> bool {
+        let millis = |text: &str| text.parse().map_or(0, Timestamp::as_millis);
+        let from = millis(&passage.at).max(millis(&self.lapsed_until));
+        let hours = i64::try_from(hours).unwrap_or_default() * 3_600_000;
+        (hours..hours + 60_000).contains(&(millis(&passage.until) - from))
     }
 
     /// How many of those who wait could have a seat.
@@ -280,12 +296,4 @@ impl Section {
     pub(super) fn position(&self, user: &str) -> Option<usize> {
         self.queue.iter().position(|it| it == user).map(|index| index + 1)
     }
-}
-
-/// Whether a seat is kept for so many hours, up to the next full minute.
-fn is_kept_for(passage: &Passage, hours: u64) -> bool {
-    let millis = |text: &str| text.parse().map(Timestamp::as_millis).unwrap_or_default();
-    let kept = millis(&passage.until) - millis(&passage.at);
-    let hours = i64::try_from(hours).unwrap_or_default() * 3_600_000;
-    (hours..hours + 60_000).contains(&kept)
 }
