@@ -32,6 +32,7 @@ fn wrong() -> Vec<(&'static str, Cast)> {
         ("ForgetsPreconditions", real().with_ports(ports::without_preconditions)),
         ("TriesAgainUnread", real().with_ports(ports::trying_again_unread)),
         ("AnswersFirst", real().with_ports(ports::answering_first)),
+        ("TransfersApart", real().with_ports(ports::transferring_apart)),
         ("DeletesBeforePublishing", real().with_ports(ports::deleting_before_publishing)),
         ("ForgetsTheInbox", real().with_reader(forgetful_reader)),
     ]);

@@ -63,6 +63,11 @@ pub fn sharing_too_much(ports: Ports) -> Ports {
     wrong_store(ports, Wrong::SharesTooMuch)
 }
 
+/// A store that takes the old place in a commit before that which gives the new one.
+pub fn transferring_apart(ports: Ports) -> Ports {
+    wrong_store(ports, Wrong::TransfersApart)
+}
+
 /// A store that forgets of a section until when its offers have lapsed.
 pub fn forgetting_what_lapsed(ports: Ports) -> Ports {
     wrong_store(ports, Wrong::ForgetsWhatLapsed)
@@ -92,6 +97,7 @@ enum Wrong {
     RevivesBlocks,
     CountsWhatIsSpread,
     SharesTooMuch,
+    TransfersApart,
     ForgetsWhatLapsed,
 }
 
@@ -198,6 +204,16 @@ fn edit(writes: &mut [Write], collection: &str, mut edit: impl FnMut(&mut Value)
     }
 }
 
+fn tells_of_a_transfer(write: &Write) -> bool {
+    matches!(write, Write::Create(key, body)
+        if key.collection == "outbox" && body.contains("enrollments.transferred.v1"))
+}
+
+fn leaves_a_place(write: &Write) -> bool {
+    matches!(write, Write::Replace(key, body, _)
+        if key.collection == "enrollments" && read(body)["state"] == "cancelled")
+}
+
 /// The same writes, but that the first of new blocks has a seat too many.
 fn shared_too_much(mut writes: Vec<Write>) -> Vec<Write> {
     let is_new = |it: &&mut Write| matches!(it, Write::Create(key, _) if key.collection == BLOCKS);
@@ -289,6 +305,17 @@ impl Store for WrongStore {
                 self.store.commit(writes).await
             }
             Wrong::SharesTooMuch => self.store.commit(shared_too_much(writes)).await,
+            Wrong::TransfersApart => {
+                let is_transfer = writes.iter().any(tells_of_a_transfer);
+                let (old, others): (Vec<_>, Vec<_>) =
+                    writes.into_iter().partition(|it| is_transfer && leaves_a_place(it));
+                if !old.is_empty()
+                    && let Err(conflict) = self.store.commit(old).await?
+                {
+                    return Ok(Err(conflict));
+                }
+                self.store.commit(others).await
+            }
             Wrong::ForgetsWhatLapsed => {
                 let mut writes = writes;
                 edit(&mut writes, SEATS, |seats| {
