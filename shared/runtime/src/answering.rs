@@ -10,6 +10,7 @@ use crate::{
     context::Run,
     domain::{Boxed, until_it_wins},
     idempotency::{Keyed, Running, is_definite},
+    turns::Turns,
 };
 
 /// What is said of an operation beside its types.
@@ -34,6 +35,7 @@ pub(crate) struct Answering {
     pub(crate) declared: Declared,
     pub(crate) read: Box<Read>,
     pub(crate) running: Arc<Running>,
+    pub(crate) turns: Arc<Turns>,
 }
 
 impl Declared {
@@ -105,7 +107,7 @@ impl Answering {
                 read(ports.clock.now(), Arc::new(run)).await
             }
         };
-        match until_it_wins(&ports, attempt).await {
+        match until_it_wins(&self.turns, &ports, attempt).await {
             Err(Error::Refused(refusal)) => {
                 self.declared.assert_declares(&refusal);
                 refuse(*refusal, &incoming, keyed.as_deref(), &ports).await

@@ -25,6 +25,7 @@ use crate::{
     context::{Run, outbox_row},
     domain::{ATTEMPTS, Incoming, Reply},
     idempotency::{Entered, Keyed, is_definite},
+    turns::Turns,
 };
 
 /// A request whose batch is known from its fields.
@@ -76,6 +77,7 @@ pub(crate) struct Lanes<C, E: Endpoint> {
     decide: Box<Decide<C, E>>,
     domain: &'static str,
     declared: Declared,
+    turns: Arc<Turns>,
 }
 
 struct Lane<C, E> {
@@ -116,8 +118,13 @@ where
     C: Clone + Send + Sync + 'static,
     E: Batched,
 {
-    pub(crate) fn new(domain: &'static str, declared: Declared, decide: Box<Decide<C, E>>) -> Self {
-        Self { open: Mutex::default(), decide, domain, declared }
+    pub(crate) fn new(
+        domain: &'static str,
+        declared: Declared,
+        decide: Box<Decide<C, E>>,
+        turns: Arc<Turns>,
+    ) -> Self {
+        Self { open: Mutex::default(), decide, domain, declared, turns }
     }
 
     /// Has a request decided with those of its lane.
@@ -273,7 +280,7 @@ where
     /// Decides a batch, again while others win the race for its documents; how many were
     /// answered last.
     async fn decide(&self, mut batch: Vec<Waiting<C, E>>) -> usize {
-        let (mut attempt, mut told) = (1, Vec::new());
+        let (mut attempt, mut turn, mut told) = (1, None, Vec::new());
         loop {
             batch = match self.without_answered(batch).await {
                 Ok(batch) => batch,
@@ -285,6 +292,7 @@ where
             };
             match self.attempt(&batch, attempt - 1).await {
                 Ok(Decided { replies, events }) => {
+                    turn = None;
                     told.extend(events);
                     let (count, mut undecided) = (replies.len(), batch.split_off(replies.len()));
                     if undecided.is_empty() || told.len() >= MOST {
@@ -304,7 +312,8 @@ where
                     self.fill(&mut undecided);
                     (batch, attempt) = (undecided, 1);
                 }
-                Err(Error::Stale(_)) if attempt < ATTEMPTS => {
+                Err(Error::Stale(key)) if attempt < ATTEMPTS => {
+                    turn = self.lanes.turns.after_losing(key, turn).await;
                     crate::domain::pause(attempt, &self.ports).await;
                     attempt += 1;
                 }

@@ -33,6 +33,7 @@ use crate::{
     idempotency::{self, Keyed, Running},
     outbox::{Parked, Unreadable},
     remembered::Remembered,
+    turns::Turns,
 };
 
 /// A domain, as its `lib.rs` declares it.
@@ -49,6 +50,8 @@ pub struct Domain {
     pub calls: Vec<&'static str>,
     /// What it needs of the platform beyond its own documents and events.
     pub needs: Vec<Need>,
+    /// Whose turn it is at its documents, of those who have lost a race here.
+    turns: Arc<Turns>,
 }
 
 /// Something of the platform that a domain must be let in to. What isn't
@@ -259,6 +262,7 @@ impl Domain {
             collections: own.to_vec(),
             calls: Vec::new(),
             needs: Vec::new(),
+            turns: Arc::default(),
         }
     }
 
@@ -320,6 +324,7 @@ impl Domain {
             declared: Declared::of::<C, E>(),
             read: Box::new(read),
             running: Arc::default(),
+            turns: self.turns.clone(),
         });
         let run = move |ports, incoming| -> Boxed<Result<Reply>> {
             Box::pin(answering.clone().answer(ports, incoming))
@@ -340,7 +345,7 @@ impl Domain {
         let running = Arc::new(Running::default());
         let decide = Box::new(move |context, calls| -> Boxed<_> { Box::pin(run(context, calls)) });
         let declared = Declared::of::<C, E>();
-        let lanes = Arc::new(Lanes::<C, E>::new(self.name, declared, decide));
+        let lanes = Arc::new(Lanes::<C, E>::new(self.name, declared, decide, self.turns.clone()));
         let run = move |ports: Arc<Ports>, incoming: Incoming| -> Boxed<Result<Reply>> {
             let (running, lanes) = (running.clone(), lanes.clone());
             Box::pin(async move {
@@ -423,7 +428,8 @@ impl Domain {
                 .map_err(|it| anyhow::Error::new(Unreadable { kind: E::TYPE, at: it.column() }))?;
             Ok(Box::new(move |context| Box::pin(run(context, event.clone()))))
         };
-        let handling = Arc::new(Handling { domain, function: id.clone(), read: Box::new(read) });
+        let (function, turns) = (id.clone(), self.turns.clone());
+        let handling = Arc::new(Handling { domain, function, turns, read: Box::new(read) });
         let run = move |ports, envelope| -> Boxed<Result<()>> {
             Box::pin(handling.clone().handle(ports, envelope))
         };
@@ -440,10 +446,10 @@ impl Domain {
         F: Fn(Context<System>, J) -> Fut + Copy + Send + Sync + 'static,
         Fut: Future<Output = Result<()>> + Send + 'static,
     {
-        let domain = self.name;
+        let (domain, turns) = (self.name, self.turns.clone());
         let step: Arc<Step> = Arc::new(move |context| Box::pin(run(context, J::default())));
         let run = move |ports, trace| -> Boxed<Result<()>> {
-            Box::pin(work(domain, ports, trace, step.clone()))
+            Box::pin(work(domain, turns.clone(), ports, trace, step.clone()))
         };
         let schedule = Schedule { cron: J::SCHEDULE, is_relay: false, run: Arc::new(run) };
         let trigger = Trigger::Schedule(schedule);
@@ -463,6 +469,7 @@ pub fn service_name(id: &str) -> String {
 struct Handling {
     domain: &'static str,
     function: String,
+    turns: Arc<Turns>,
     read: Box<ReadEvent>,
 }
 
@@ -478,7 +485,7 @@ impl Handling {
             };
             step(background(self.domain, &ports, trace.clone(), Some(cause), attempt - 1))
         };
-        match trace.clone().within(until_it_wins(&ports, attempt)).await {
+        match trace.clone().within(until_it_wins(&self.turns, &ports, attempt)).await {
             Err(Error::Repeated) => Ok(()),
             other => other,
         }
@@ -488,12 +495,13 @@ impl Handling {
 /// Does a job.
 async fn work(
     domain: &'static str,
+    turns: Arc<Turns>,
     ports: Arc<Ports>,
     trace: Trace,
     step: Arc<Step>,
 ) -> Result<()> {
     let attempt = |it| step(background(domain, &ports, trace.clone(), None, it - 1));
-    trace.clone().within(until_it_wins(&ports, attempt)).await
+    trace.clone().within(until_it_wins(&turns, &ports, attempt)).await
 }
 
 /// The job that publishes what waits in a domain's outbox, and first tells for
@@ -554,16 +562,24 @@ fn background(
     }
 }
 
-/// Runs something again while it loses races. That is safe because nothing
-/// happens before the commit.
-pub(crate) async fn until_it_wins<T, Fut>(ports: &Ports, run: impl Fn(u32) -> Fut) -> Result<T>
+/// Runs something again while it loses races, in its turn. That is safe because
+/// nothing happens before the commit.
+pub(crate) async fn until_it_wins<T, Fut>(
+    turns: &Arc<Turns>,
+    ports: &Ports,
+    run: impl Fn(u32) -> Fut,
+) -> Result<T>
 where
     Fut: Future<Output = Result<T>>,
 {
-    let mut attempt = 1;
+    let (mut attempt, mut turn) = (1, None);
     loop {
         match run(attempt).await {
-            Err(Error::Stale(_)) if attempt < ATTEMPTS => {
+            Err(Error::Stale(key)) if attempt < ATTEMPTS => {
+                turn = turns.after_losing(key.clone(), turn).await;
+                if turn.is_none() {
+                    return Err(Error::Stale(key));
+                }
                 pause(attempt, ports).await;
                 attempt += 1;
             }

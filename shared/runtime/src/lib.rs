@@ -38,6 +38,7 @@ mod shape;
 mod store;
 pub mod token;
 mod trace;
+mod turns;
 
 pub use axum::body::Bytes;
 pub use batch::{Batched, Call, Outcome};
