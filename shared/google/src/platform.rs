@@ -81,7 +81,9 @@ impl Platform {
         let keys_at = |url: &str| RemoteKeys::at(url.to_owned(), http.clone(), clock.clone());
         let keyring = match environment.signing_key.clone() {
             Some(key) => {
-                CloudKeyring::signing(key, &environment.kms_url, http.clone(), metadata.clone())
+                let (way_out, own) =
+                    ((http.clone(), metadata.clone()), (clock.clone(), random.clone()));
+                CloudKeyring::signing(key, &environment.kms_url, way_out, own)
             }
             None => CloudKeyring::checking(keys_at(&environment.jwks_url)),
         };

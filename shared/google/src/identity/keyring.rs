@@ -2,14 +2,15 @@
 //! its key away, a key of one's own, or, where nothing is signed, the public
 //! keys at an address.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail, ensure};
 use async_trait::async_trait;
 use aws_lc_rs::digest;
 use base64::{Engine, prelude::BASE64_STANDARD};
-use runtime::{Keyring, RsaKey, token::PublicKey};
-use serde::Deserialize;
+use reqwest::{RequestBuilder, StatusCode};
+use runtime::{Clock, Keyring, Random, RsaKey, Unreachable, token::PublicKey};
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
 use tokio::sync::OnceCell;
 
@@ -72,7 +73,17 @@ struct Kms {
     http: Arc<Http>,
     metadata: Arc<Metadata>,
     keys: OnceCell<Vec<PublicKey>>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
 }
+
+/// How long Cloud KMS may take for one answer, and how often it's asked for it. Whoever signs
+/// in waits meanwhile: it's well below the 30 seconds that a request has.
+const WITHIN: Duration = Duration::from_secs(3);
+const TRIES: u32 = 3;
+
+/// Before the second try it's a random part of twice this; before the third, of four times.
+const PAUSE_MILLIS: u64 = 100;
 
 #[derive(Deserialize)]
 struct Signed {
@@ -90,13 +101,13 @@ impl CloudKeyring {
     pub fn signing(
         key: SigningKey,
         kms_url: &str,
-        http: Arc<Http>,
-        metadata: Arc<Metadata>,
+        (http, metadata): (Arc<Http>, Arc<Metadata>),
+        (clock, random): (Arc<dyn Clock>, Arc<dyn Random>),
     ) -> Self {
         Self(match key {
             SigningKey::Kms(versions) => {
                 let (url, keys) = (kms_url.to_owned(), OnceCell::new());
-                Kind::Kms(Kms { url, versions, http, metadata, keys })
+                Kind::Kms(Kms { url, versions, http, metadata, keys, clock, random })
             }
             key => Kind::Own { key, read: OnceCell::new() },
         })
@@ -191,14 +202,47 @@ impl Kms {
         BASE64_STANDARD.decode(signed.signature).context("a signature is Base64")
     }
 
-    async fn ask<T: serde::de::DeserializeOwned>(
-        &self,
-        request: reqwest::RequestBuilder,
-    ) -> anyhow::Result<T> {
-        let token = self.metadata.access_token().await?;
-        let response = request.bearer_auth(token).send().await?;
-        let status = response.status();
-        ensure!(status.is_success(), "it answered {status}");
-        Ok(response.json().await?)
+    /// Asks until there's an answer. To sign the same twice does no harm.
+    async fn ask<T: DeserializeOwned>(&self, request: RequestBuilder) -> anyhow::Result<T> {
+        let mut tried = 1;
+        loop {
+            let again = request.try_clone().context("what is asked is at hand")?;
+            match self.ask_once(again).await {
+                Err(error) if tried < TRIES && error.is::<Unreachable>() => {
+                    let error = format!("{error:#}");
+                    tracing::debug!(tried, error, "Cloud KMS is asked again");
+                }
+                answered => return answered,
+            }
+            self.clock.sleep(self.pause(tried)).await;
+            tried += 1;
+        }
+    }
+
+    async fn ask_once<T: DeserializeOwned>(&self, request: RequestBuilder) -> anyhow::Result<T> {
+        let unreachable = |why: String| Unreachable(format!("Cloud KMS: {why}"));
+        let token =
+            self.metadata.access_token().await.map_err(|it| unreachable(format!("{it:#}")))?;
+        let response = request.timeout(WITHIN).bearer_auth(token).send().await;
+        let response = response.map_err(|it| unreachable(it.to_string()))?;
+        match response.status() {
+            status if status.is_success() => {}
+            status @ (StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS) => {
+                return Err(unreachable(format!("it answered {status}")).into());
+            }
+            status if status.is_server_error() => {
+                return Err(unreachable(format!("it answered {status}")).into());
+            }
+            status => bail!("it answered {status}"),
+        }
+        let body = response.bytes().await.map_err(|it| unreachable(it.to_string()))?;
+        Ok(serde_json::from_slice(&body)?)
+    }
+
+    /// A random pause.
+    fn pause(&self, tried: u32) -> Duration {
+        let mut bytes = [0; 8];
+        self.random.fill(&mut bytes);
+        Duration::from_millis(u64::from_le_bytes(bytes) % (PAUSE_MILLIS << tried))
     }
 }

@@ -37,6 +37,8 @@ pub struct Inner {
     key: Mutex<Arc<RsaKey>>,
     kms: KeyPair,
     pub is_down: AtomicBool,
+    /// How many of the next requests aren't answered.
+    pub failures: AtomicUsize,
     /// How often each was asked for.
     pub id_tokens: AtomicUsize,
     pub certs: AtomicUsize,
@@ -58,9 +60,10 @@ impl Google {
         let address = listener.local_addr().unwrap().to_string();
         let key = Mutex::new(Arc::new(RsaKey::generate().unwrap()));
         let kms = KeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048).unwrap();
-        let (is_down, id_tokens, certs, signatures) = Default::default();
+        let (is_down, failures, id_tokens, certs, signatures) = Default::default();
         let lasts = Mutex::new(3600);
-        let inner = Inner { address, key, kms, is_down, id_tokens, certs, signatures, lasts };
+        let inner =
+            Inner { address, key, kms, is_down, failures, id_tokens, certs, signatures, lasts };
         let google = Self(Arc::new(inner));
         let router = Router::new()
             .route("/computeMetadata/v1/instance/service-accounts/default/identity", get(identity))
@@ -111,7 +114,9 @@ impl Google {
     }
 
     fn up(&self) -> Result<(), StatusCode> {
-        let is_down = self.is_down.load(Ordering::SeqCst);
+        let fewer = |left: usize| left.checked_sub(1);
+        let fails = self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fewer).is_ok();
+        let is_down = fails || self.is_down.load(Ordering::SeqCst);
         if is_down { Err(StatusCode::SERVICE_UNAVAILABLE) } else { Ok(()) }
     }
 }

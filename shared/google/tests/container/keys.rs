@@ -7,7 +7,7 @@ use contracts::UserId;
 use google::{Callers, CloudKeyring, GoogleTokens, Http, Metadata, RemoteKeys, SigningKey};
 use http::{HeaderMap, HeaderValue};
 use runtime::{
-    Clock, Gate, Keyring, RsaKey, SystemClock,
+    Clock, Gate, Keyring, Random, RsaKey, SystemClock, SystemRandom, Unreachable,
     token::{Claims, Verifier, sign},
 };
 use serde_json::json;
@@ -231,13 +231,34 @@ fn claims() -> Claims {
     }
 }
 
+fn signing(key: SigningKey, kms_url: &str, metadata: Arc<Metadata>) -> CloudKeyring {
+    let own: (Arc<dyn Clock>, Arc<dyn Random>) = (Arc::new(SystemClock), Arc::new(SystemRandom));
+    CloudKeyring::signing(key, kms_url, (Arc::default(), metadata), own)
+}
+
+#[tokio::test]
+async fn cloud_kms_is_asked_again_and_who_signs_in_is_told_to_come_back_while_it_does_not_answer() {
+    let google = Google::start().await;
+    let version = "projects/p/locations/l/keyRings/r/cryptoKeys/k/cryptoKeyVersions/1";
+    let metadata = metadata(&google, Arc::new(SystemClock));
+    metadata.access_token().await.unwrap();
+    let keyring = signing(SigningKey::parse(version).unwrap(), &google.url(), metadata);
+    keyring.public_keys().await.unwrap();
+    google.failures.store(2, Ordering::SeqCst);
+    keyring.sign(b"anything").await.unwrap();
+    assert_eq!(google.signatures.load(Ordering::SeqCst), 1);
+
+    google.fail(true);
+    assert!(keyring.sign(b"anything").await.unwrap_err().is::<Unreachable>());
+}
+
 #[tokio::test]
 async fn cloud_kms_signs_what_its_public_key_checks() {
     let google = Google::start().await;
     let version = "projects/p/locations/l/keyRings/r/cryptoKeys/k/cryptoKeyVersions/1";
     let key = SigningKey::parse(version).unwrap();
     let metadata = metadata(&google, Arc::new(SystemClock));
-    let keyring = CloudKeyring::signing(key, &google.url(), Arc::default(), metadata);
+    let keyring = signing(key, &google.url(), metadata);
     let keyring: Arc<dyn Keyring> = Arc::new(keyring);
     let token = sign(&*keyring, &claims()).await.unwrap();
     let checked = Verifier::new(keyring, PUBLIC_URL).check(&token, SystemClock.now()).await;
@@ -253,7 +274,7 @@ async fn a_key_in_a_file_signs_and_others_check_with_what_is_told_of_it() {
     let signing = SigningKey::parse(path.to_str().unwrap()).unwrap();
     let google = Google::start().await;
     let metadata = metadata(&google, Arc::new(SystemClock));
-    let keyring = CloudKeyring::signing(signing, "", Arc::default(), metadata);
+    let keyring = self::signing(signing, "", metadata);
     let token = sign(&keyring, &claims()).await.unwrap();
     std::fs::remove_file(&path).unwrap();
     assert_eq!(keyring.public_keys().await.unwrap(), [key.public().clone()]);
