@@ -39,7 +39,7 @@ pub struct Attachment {
 }
 
 /// Why a message wasn't taken.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum MailError {
     /// The provider will never take it: the address doesn't exist, say.
     #[error("refused for good: {0}")]

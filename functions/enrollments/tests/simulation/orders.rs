@@ -1,7 +1,7 @@
 //! Orders: every order of small worlds that may make a difference.
 
 use testing::simulation::{
-    Bounds, Explored, explore, explore_within,
+    Bounds, Explored, Searched, explore, explore_within, search,
     seats::{
         Act::{
             self, Accept, Approve, CancelSection, Capacity, Enroll, HandOver, Lapse, Leave, Reject,
@@ -37,11 +37,7 @@ fn try_orders(
         }
         count += 1;
     }
-    let Explored { by_losses, cut, endings, longest, unfinished, .. } = &all;
-    println!(
-        "{what}: {count} worlds, {} schedules with {endings} endings, by races lost {by_losses:?}, the longest of {longest} steps, {cut} cut, {unfinished} worlds not whole",
-        all.schedules(),
-    );
+    println!("{what}: {count} worlds, {all}");
     all
 }
 
@@ -105,33 +101,57 @@ fn with_fewer_races_lost_the_same_orders_are_tried_but_for_those_that_lose_more(
     assert!(compared > 60, "{compared} worlds have few enough orders");
 }
 
-/// Tries one world of so many in which so many things happen at once: the orders in which
-/// so many races are lost at most, and so many of them.
-/// `cargo xtask simulate --orders 3` tries all of all.
-fn try_a_slice(at_once: usize, one_of: usize, bounds: Bounds) {
-    let real = Cast::of(enrollments::domain);
-    let (mut all, mut worlds) = (Explored::default(), 0);
+/// Searching the states of a world comes to the same ends as running its orders one by one.
+#[test]
+fn searching_finds_every_ending_that_an_order_has() {
+    let pairs = every_small_world_of(2).step_by(7);
+    let triples = every_small_world_of(3).step_by(173);
+    let (mut compared, mut endings) = (0, 0);
+    for (section, small) in pairs.chain(triples) {
+        let small = Small { reads_at_one_moment: true, ..small };
+        let said = format!("{section}: {:?}", small.acts);
+        let prepared = small.prepare(&section.cast(&Cast::of(enrollments::domain)));
+        let open = || prepared.open();
+        for bounds in [Bounds::NONE, Bounds::losing(0), Bounds::losing(1)] {
+            let explored = explore_within(&open, bounds.at_most(400)).unwrap();
+            if explored.unfinished > 0 {
+                continue;
+            }
+            let searched = search(&open, bounds).unwrap();
+            assert_eq!(searched.endings, explored.endings, "{bounds:?} of {said}");
+            (compared, endings) = (compared + 1, endings + searched.endings);
+        }
+    }
+    println!("{endings} endings were found in both ways");
+    assert!(compared > 390 && endings > 2 * compared, "{compared}, {endings}");
+}
+
+/// Searches one world of so many in which so many things happen at once, for what comes of
+/// any order within these bounds. `cargo xtask simulate --orders 3` searches all of all.
+fn search_a_slice(at_once: usize, one_of: usize, bounds: Bounds) {
+    let (mut all, mut worlds) = (Searched::default(), 0);
     for (section, small) in every_small_world_of(at_once).step_by(one_of) {
         let small = Small { reads_at_one_moment: true, ..small };
         let said = format!("{section}: {:?}", small.acts);
-        all += try_orders(&section.cast(&real), &said, bounds, [small]);
+        let prepared = small.prepare(&section.cast(&Cast::of(enrollments::domain)));
+        match search(&|| prepared.open(), bounds) {
+            Ok(searched) => all += searched,
+            Err(broken) => panic!("{broken}\n{said}"),
+        }
         worlds += 1;
     }
-    let (early, schedules) = (all.unfinished, all.schedules());
-    println!("{at_once} at once: {worlds} worlds, {early} left early, {schedules} schedules");
-    assert!(worlds > 9);
+    println!("{at_once} at once, {bounds:?}: {worlds} worlds, {all}");
+    assert!(all.unfinished == 0 && worlds > 9);
 }
 
 #[test]
 fn a_slice_of_any_three_things_at_once() {
-    try_a_slice(3, 97, Bounds::losing(0).at_most(1_000));
-    try_a_slice(3, 307, Bounds::NONE.at_most(300));
+    search_a_slice(3, 197, Bounds::NONE);
 }
 
 #[test]
 fn a_slice_of_any_four_things_at_once() {
-    try_a_slice(4, 797, Bounds::losing(0).at_most(300));
-    try_a_slice(4, 997, Bounds::NONE.at_most(100));
+    search_a_slice(4, 499, Bounds::losing(0));
 }
 
 /// Those of three and four at once that want the same things most: every order of each.
@@ -250,6 +270,17 @@ fn two_at_once_in_one_process() {
     try_every_order("two at once in one process", worlds);
 }
 
+/// Something wrong is found by running every order, and by searching every state.
+fn is_found_out(cast: &Cast, small: &Small) {
+    let prepared = small.clone().prepare(cast);
+    let explored = explore(&|| prepared.open());
+    assert!(explored.is_err(), "no order shows what is wrong in {small:?}");
+    let small = Small { reads_at_one_moment: true, ..small.clone() };
+    let prepared = small.clone().prepare(cast);
+    let searched = search(&|| prepared.open(), Bounds::NONE);
+    assert!(searched.is_err(), "no state shows what is wrong in {small:?}");
+}
+
 #[test]
 fn what_is_wrong_with_blocks_is_found_in_a_small_world() {
     let two = Cast::of(enrollments::domain).in_blocks_of(2);
@@ -263,10 +294,7 @@ fn what_is_wrong_with_blocks_is_found_in_a_small_world() {
         (two.with_ports(ports::counting_what_is_spread), &["ada"], &grows),
     ];
     for (cast, joined, acts) in wrong {
-        let small = Small { is_known: true, ..Small::of(2, joined, acts) };
-        let prepared = small.prepare(&cast);
-        let found = explore(&|| prepared.open());
-        assert!(found.is_err(), "nothing wrong was found in {acts:?}");
+        is_found_out(&cast, &Small { is_known: true, ..Small::of(2, joined, acts) });
     }
 }
 
@@ -307,9 +335,6 @@ fn what_is_wrong_is_found_in_a_small_world() {
         ),
     ];
     for (domain, small) in wrong {
-        let said = format!("{small:?}");
-        let prepared = small.prepare(&Cast::of(domain));
-        let found = explore(&|| prepared.open());
-        assert!(found.is_err(), "nothing wrong was found in {said}");
+        is_found_out(&Cast::of(domain), &small);
     }
 }

@@ -15,9 +15,10 @@ use serde_json::Value;
 pub(crate) struct Documents {
     collections: Arc<Collections>,
     kept: BTreeMap<(&'static str, String), Kept>,
-    /// How many commits there were: each is the version of what it wrote, as
-    /// Firestore's update time is.
-    commits: u64,
+    /// How often each was written, also those that are gone: that's the version of what was
+    /// written. As with Firestore's update time none comes twice, and it's the same whatever
+    /// was written elsewhere meanwhile.
+    written: BTreeMap<(&'static str, String), u64>,
 }
 
 /// A document as it's stored.
@@ -48,7 +49,7 @@ impl Documents {
     pub(crate) fn new(domain: &str, collections: &[Collection]) -> Self {
         let collections = Collections::of(domain, collections);
         let collections = Arc::new(collections.expect("a domain declares what makes sense"));
-        Self { collections, kept: BTreeMap::new(), commits: 0 }
+        Self { collections, kept: BTreeMap::new(), written: BTreeMap::new() }
     }
 
     /// All documents of a collection.
@@ -67,6 +68,11 @@ impl Documents {
     /// What is stored, whichever commits have made it so.
     pub(crate) fn content(&self) -> impl Iterator<Item = (&str, &str, &str)> {
         self.kept.iter().map(|((name, id), kept)| (*name, id.as_str(), kept.body.as_str()))
+    }
+
+    /// How often each document was written.
+    pub(crate) fn versions(&self) -> impl Iterator<Item = (&str, &str, u64)> {
+        self.written.iter().map(|((name, id), times)| (*name, id.as_str(), *times))
     }
 
     pub(crate) fn get(&self, key: &Key) -> Result<Option<Record>, String> {
@@ -126,10 +132,10 @@ impl Documents {
             Ok(staged) => staged,
             Err(conflict) => return Ok(Err(conflict)),
         };
-        self.commits += 1;
         let mut changed = Vec::with_capacity(staged.len());
         for (place, after) in staged {
             let now = after.as_ref().map(|kept| kept.value.clone());
+            *self.written.entry(place.clone()).or_default() += 1;
             let before = match after {
                 Some(kept) => self.kept.insert(place.clone(), kept),
                 None => self.kept.remove(&place),
@@ -157,7 +163,6 @@ impl Documents {
         if let Some(write) = writes.iter().find(|write| !self.permits(write)) {
             return Ok(Err(Conflict(write.key().clone())));
         }
-        let version = self.commits + 1;
         let mut staged = Staged::new();
         for write in writes {
             let key = write.key().clone();
@@ -166,6 +171,7 @@ impl Documents {
                 Write::Create(_, body) | Write::Replace(_, body, _) => Some(body),
                 Write::Delete(..) => None,
             };
+            let version = self.written.get(&place).map_or(1, |times| times + 1);
             let after = after.map(|body| Kept::new(version, body)).transpose()?;
             staged.insert(place, after);
         }

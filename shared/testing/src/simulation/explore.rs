@@ -12,7 +12,7 @@
 //! too many waits for ever, as who waits for a lock that is never given back;
 //! and the runs are wanted in which it comes before those it would lose to.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
 use super::{Trace, World, footprint::Footprint, pending::How};
 
@@ -44,7 +44,7 @@ impl Bounds {
         Self { orders, ..self }
     }
 
-    const fn permits(self, losses: usize) -> bool {
+    pub(super) const fn permits(self, losses: usize) -> bool {
         match self.losses {
             Some(most) => losses <= most,
             None => true,
@@ -94,6 +94,18 @@ impl std::ops::AddAssign for Explored {
         self.endings += other.endings;
         self.longest = self.longest.max(other.longest);
         self.unfinished += other.unfinished;
+    }
+}
+
+impl fmt::Display for Explored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { by_losses, cut, endings, longest, unfinished, .. } = self;
+        write!(
+            f,
+            "{} schedules with {endings} endings, by races lost {by_losses:?}, the longest of {longest} steps, \
+             {cut} that would have lost more races, {unfinished} worlds left early",
+            self.schedules(),
+        )
     }
 }
 
@@ -157,8 +169,8 @@ fn explore_where(open: &dyn Fn() -> World, bounds: Bounds, meet: Meet) -> Result
     loop {
         while let Some(next) = frames.last().and_then(Frame::next) {
             let (asleep, losses) = take(&mut world, &mut frames, next, meet);
-            if let Some(violation) = world.violation() {
-                return Err(told(open, &frames, &violation));
+            if world.violation().is_some() {
+                return Err(told(open, &frames));
             }
             frames.push(Frame::of(&world, asleep, losses, bounds));
         }
@@ -181,8 +193,8 @@ fn explore_where(open: &dyn Fn() -> World, bounds: Bounds, meet: Meet) -> Result
                 explored.endings += 1;
                 world.settle();
             }
-            if let Some(violation) = world.violation() {
-                return Err(told(open, &frames, &violation));
+            if world.violation().is_some() {
+                return Err(told(open, &frames));
             }
         }
         while frames.last().is_some_and(|frame| frame.next().is_none()) {
@@ -200,7 +212,7 @@ fn explore_where(open: &dyn Fn() -> World, bounds: Bounds, meet: Meet) -> Result
     }
 }
 
-fn opened(open: &dyn Fn() -> World) -> World {
+pub(super) fn opened(open: &dyn Fn() -> World) -> World {
     let mut world = open();
     world.strict = true;
     world
@@ -209,8 +221,7 @@ fn opened(open: &dyn Fn() -> World) -> World {
 /// Takes the steps that led to a frame.
 fn follow(world: &mut World, frames: &[Frame]) {
     for step in frames.iter().filter_map(|frame| frame.taken.as_ref()) {
-        let index = world.pending.iter().position(|pending| pending.id == step.id);
-        world.pass(index.expect("the same steps lead to the same point"), How::Well);
+        world.pass(world.index_of(step.id), How::Well);
     }
 }
 
@@ -222,8 +233,7 @@ fn take(
     id: u64,
     meet: Meet,
 ) -> (Vec<(u64, Footprint)>, usize) {
-    let index = world.pending.iter().position(|pending| pending.id == id);
-    let index = index.expect("who is enabled waits");
+    let index = world.index_of(id);
     let cause = world.pending[index].cause;
     let footprint = world.pass(index, How::Well);
     let after = note_races(frames, cause, id, &footprint, meet);
@@ -346,13 +356,23 @@ impl Frame {
     }
 }
 
-fn told(open: &dyn Fn() -> World, frames: &[Frame], violation: &str) -> String {
+fn told(open: &dyn Fn() -> World, frames: &[Frame]) -> String {
+    let taken = frames.iter().filter_map(|frame| frame.taken.as_ref());
+    let way: Vec<_> = taken.map(|step| step.id).collect();
+    retold(open, &way)
+}
+
+/// Tells of a run that breaks a law, by its steps.
+pub(super) fn retold(open: &dyn Fn() -> World, way: &[u64]) -> String {
     let mut world = opened(open);
     world.trace = Trace::kept();
-    follow(&mut world, frames);
+    for id in way {
+        world.pass(world.index_of(*id), How::Well);
+    }
     if world.violation().is_none() {
         world.settle();
     }
+    let violation = world.violation().unwrap_or_else(|| "it isn't broken again".to_owned());
     format!("{}an order of these steps breaks a law: {violation}", world.trace)
 }
 

@@ -3,6 +3,7 @@
 
 use std::{
     fmt,
+    hash::{Hash, Hasher},
     sync::{
         Arc, Mutex, OnceLock,
         atomic::{AtomicUsize, Ordering},
@@ -16,7 +17,10 @@ use runtime::{
 };
 use tokio::sync::oneshot;
 
+use super::footprint::Read;
+
 /// What a task asks of the world.
+#[derive(Clone)]
 pub(crate) enum Ask {
     Get(Key),
     /// One of several reads whose answers are waited for together.
@@ -38,6 +42,18 @@ pub(crate) enum Ask {
     Job(&'static str),
     /// To touch what the test itself plays.
     Touch,
+}
+
+impl Ask {
+    /// What it reads of a store.
+    pub(crate) fn reads(&self) -> Vec<Read> {
+        match self {
+            Self::Get(key) | Self::GetOf(key, _) => vec![Read::One(key.clone())],
+            Self::GetAll(keys) => keys.iter().cloned().map(Read::One).collect(),
+            Self::Query(query) | Self::Count(query) => vec![Read::Many(Arc::new(query.clone()))],
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// Reads whose answers are waited for together: whoever has asked goes on with the last
@@ -65,6 +81,7 @@ impl Together {
 }
 
 /// What the world answers.
+#[derive(Clone)]
 pub(crate) enum Answer {
     Record(Option<Record>),
     Records(Vec<Option<Record>>),
@@ -135,6 +152,38 @@ impl Gate {
     pub(crate) fn note(&self, arrival: Arrival) {
         self.arrivals.lock().expect("no holder panics").push(arrival);
     }
+}
+
+impl Hash for Answer {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        std::mem::discriminant(self).hash(state);
+        match self {
+            Self::Record(found) => found.as_ref().map(told_by).hash(state),
+            Self::Records(found) => {
+                for record in found {
+                    record.as_ref().map(told_by).hash(state);
+                }
+            }
+            Self::Rows(rows) => {
+                for record in &rows.records {
+                    told_by(record).hash(state);
+                }
+                format!("{:?}", rows.next).hash(state);
+            }
+            Self::Count(count) => count.hash(state),
+            Self::Committed(outcome) => outcome.as_ref().err().map(|it| &it.0).hash(state),
+            Self::Replied(reply) => format!("{reply:?}").hash(state),
+            Self::Sent(result) => format!("{result:?}").hash(state),
+            Self::Taken(taken) => format!("{taken:?}").hash(state),
+            Self::Broken(why) => why.hash(state),
+            Self::Done => {}
+        }
+    }
+}
+
+/// All that a record tells.
+fn told_by(record: &Record) -> (&str, &str, &str) {
+    (&record.id, &record.body, &record.version.0)
 }
 
 impl fmt::Display for Ask {

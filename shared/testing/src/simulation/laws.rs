@@ -1,12 +1,15 @@
 //! What must hold in a world, and what those who check it may look at.
 
-use std::collections::BTreeMap;
+use std::{any::Any, collections::BTreeMap, sync::Arc};
 
 use contracts::Timestamp;
 use runtime::Record;
 use serde_json::Value;
 
 use super::{documents::Changed, service::Served};
+
+/// What people have said to laws, in words that only those understand.
+pub type Word = Arc<dyn Any + Send + Sync>;
 
 /// What must hold in a world. Laws are checked from outside: they see what is
 /// stored, and what people were told.
@@ -24,6 +27,21 @@ pub trait Laws {
     fn memory(&self) -> Option<u64> {
         None
     }
+    /// A copy, for a world that goes another way from here. Nothing: it can't be copied.
+    fn copied(&self) -> Option<Box<dyn Laws>> {
+        None
+    }
+    /// What people have said to it since this was asked last.
+    fn said(&mut self) -> Vec<Word> {
+        Vec::new()
+    }
+    /// All that people may look at when it's their turn to touch what is played, and the
+    /// same in one number.
+    fn board(&self) -> Option<(u64, Word)> {
+        None
+    }
+    /// Is told what was said to a copy of it, or what is on that one's board.
+    fn hear(&mut self, _word: &Word) {}
     /// What was seen to happen, and how often.
     fn seen(&self) -> BTreeMap<String, u64> {
         BTreeMap::new()

@@ -1,7 +1,7 @@
 //! The steps of a world: one of those who wait goes on, and whatever comes of it
 //! happens, until all wait again.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use contracts::Language;
 use runtime::{
@@ -13,7 +13,6 @@ use tokio::sync::oneshot;
 
 use super::{
     Commit, Dice, Stores,
-    documents::Documents,
     footprint::{Footprint, Read},
     gate::{Answer, Arrival, Ask, Waiting, short},
     pending::{Delivery, How, Pending, What},
@@ -54,6 +53,12 @@ impl World {
             }
         }
         std::mem::take(&mut self.touched)
+    }
+
+    /// Where in the order of coming somebody waits who is known by this id.
+    pub(crate) fn index_of(&self, id: u64) -> usize {
+        let index = self.pending.iter().position(|pending| pending.id == id);
+        index.expect("the same steps lead to the same point")
     }
 
     /// What would be touched if somebody who waits to commit went on, and lost a race.
@@ -148,6 +153,36 @@ impl World {
         self.touched = Footprint::default();
     }
 
+    /// Gives somebody who asked this answer, wherever it comes from.
+    pub(crate) fn hear(&mut self, index: usize, answer: Answer) -> Footprint {
+        let Pending { id, what, .. } = self.pending.remove(index);
+        self.begin_step(id);
+        let What::Asked(waiting) = what else { panic!("who doesn't ask hears no answer") };
+        let Waiting { process, answer: to, .. } = *waiting;
+        self.give(Asker { process, answer: to }, answer);
+        std::mem::take(&mut self.touched)
+    }
+
+    /// Whose turn it is when this goes on. Nothing: several people's.
+    pub(crate) fn whose(&self, pending: &Pending) -> Option<usize> {
+        let person = match &pending.what {
+            What::Asked(waiting) => waiting.process,
+            What::Replied { call, .. } => self.calls.get(call)?.caller,
+            What::Delivery(delivery) => delivery.teller?,
+            What::Stray { .. } => return None,
+        };
+        let people = |before: &[Alive]| before.iter().filter(|it| it.service.is_none()).count();
+        match self.alive[person].service {
+            None => Some(people(&self.alive[..person])),
+            Some(service) => {
+                let processes = &self.served[service].processes;
+                let each_has_one =
+                    self.routing == Routing::Caller && processes.len() >= people(&self.alive);
+                each_has_one.then(|| person - processes.start)
+            }
+        }
+    }
+
     // ---------------------------------------------------------- what is asked
 
     fn answer(&mut self, Waiting { process, ask, answer }: Waiting, how: How) {
@@ -179,24 +214,8 @@ impl World {
                 let service = service.unwrap_or_else(|| panic!("nobody serves {operation}"));
                 return self.begin_call(asker, service, operation, incoming, how);
             }
-            Ask::Get(key) | Ask::GetOf(key, _) => {
-                let get = |documents: &Documents| documents.get(&key).map(Answer::Record);
-                self.read(process, get, [Read::One(key.clone())])
-            }
-            Ask::GetAll(keys) => {
-                let get = |documents: &Documents| {
-                    let records = keys.iter().map(|key| documents.get(key));
-                    records.collect::<Result<_, _>>().map(Answer::Records)
-                };
-                self.read(process, get, keys.iter().cloned().map(Read::One))
-            }
-            Ask::Query(query) => {
-                let find = |documents: &Documents| documents.query(&query).map(Answer::Rows);
-                self.read(process, find, [Read::Many(Arc::new(query.clone()))])
-            }
-            Ask::Count(query) => {
-                let count = |documents: &Documents| documents.count(&query).map(Answer::Count);
-                self.read(process, count, [Read::Many(Arc::new(query.clone()))])
+            Ask::Get(_) | Ask::GetOf(..) | Ask::GetAll(_) | Ask::Query(_) | Ask::Count(_) => {
+                self.look_up(process, &ask)
             }
             Ask::Commit(writes) => self.commit(process, writes),
             Ask::Publish(events) => {
@@ -208,8 +227,11 @@ impl World {
             Ask::Taken(id) if self.mail.contains(&id) => Answer::Taken(Taken::Yes),
             Ask::Taken(_) => Answer::Taken(Taken::No),
             Ask::Sleep(duration) => {
-                self.touched.ages |= duration.as_secs() >= 60;
-                self.let_time_pass(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX));
+                self.touched.ages |= is_long(duration);
+                // Where all orders are tried, a short pause lets others go on, and that's all.
+                if self.touched.ages || !self.strict {
+                    self.let_time_pass(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX));
+                }
                 Answer::Done
             }
             Ask::Job(job) => {
@@ -250,23 +272,31 @@ impl World {
         self.run(to.process);
     }
 
-    fn read(
-        &mut self,
-        process: usize,
-        read: impl FnOnce(&Documents) -> Result<Answer, String>,
-        what: impl IntoIterator<Item = Read>,
-    ) -> Answer {
+    /// Answers what a process asks of its store, but for commits.
+    pub(crate) fn look_up(&mut self, process: usize, ask: &Ask) -> Answer {
         let Some(service) = self.alive[process].service else {
             return Answer::Broken("people have no store");
         };
-        self.touched.reads.extend(what.into_iter().map(|read| (service, read)));
-        read(&self.served[service].documents).unwrap_or_else(|wrong| {
+        let reads = ask.reads().into_iter().map(|read| (service, read));
+        self.touched.reads.extend(reads);
+        let documents = &self.served[service].documents;
+        let found = match ask {
+            Ask::Get(key) | Ask::GetOf(key, _) => documents.get(key).map(Answer::Record),
+            Ask::GetAll(keys) => {
+                let records = keys.iter().map(|key| documents.get(key));
+                records.collect::<Result<_, _>>().map(Answer::Records)
+            }
+            Ask::Query(query) => documents.query(query).map(Answer::Rows),
+            Ask::Count(query) => documents.count(query).map(Answer::Count),
+            _ => Err("that's no question to a store".to_owned()),
+        };
+        found.unwrap_or_else(|wrong| {
             self.hold(Err(wrong));
             Answer::Broken("the store refuses")
         })
     }
 
-    fn commit(&mut self, process: usize, writes: Vec<Write>) -> Answer {
+    pub(crate) fn commit(&mut self, process: usize, writes: Vec<Write>) -> Answer {
         let Some(service) = self.alive[process].service else {
             return Answer::Broken("people have no store");
         };
@@ -320,7 +350,7 @@ impl World {
     // --------------------------------------------------------------- requests
 
     /// Which of the domains serves an operation.
-    fn serving(&self, operation: &str) -> Option<usize> {
+    pub(crate) fn serving(&self, operation: &str) -> Option<usize> {
         self.served.iter().position(|served| served.operations.iter().any(|it| it == operation))
     }
 
@@ -491,10 +521,16 @@ impl World {
                     }
                 }
                 Arrival::Left => self.people -= 1,
-                Arrival::AtLast(event) => self.at_last.push(event),
+                Arrival::AtLast(event) => self.tell_at_last(event),
             }
         }
         self.pending.retain(|pending| !pending.is_abandoned());
+    }
+
+    /// Notes what is to be told when all else has happened: whoever wanted that first.
+    pub(crate) fn tell_at_last(&mut self, event: Envelope) {
+        let place = self.at_last.partition_point(|it| it.id < event.id);
+        self.at_last.insert(place, event);
     }
 
     /// Where nothing has failed around us, what fails is our fault.
@@ -548,6 +584,11 @@ impl World {
             self.give(Asker { process: caller, answer }, Answer::Broken("the connection broke"));
         }
     }
+}
+
+/// Whether so much time passes that whoever looks at the clock may act otherwise.
+pub(crate) const fn is_long(duration: Duration) -> bool {
+    duration.as_secs() >= 60
 }
 
 /// What a request says, in short.

@@ -71,7 +71,8 @@ pub struct World {
     looked: Arc<AtomicBool>,
     relays_at_once: Arc<AtomicBool>,
     reads_at_one_moment: Arc<AtomicBool>,
-    violation: Option<String>,
+    /// The law that was broken first, but for those that [`Laws::broken`] tells of.
+    pub(crate) violation: Option<String>,
     seen: BTreeMap<String, u64>,
 }
 
@@ -231,6 +232,10 @@ impl World {
         self.looked.swap(false, Ordering::SeqCst)
     }
 
+    pub(crate) fn set_time(&self, now: Timestamp) {
+        self.millis.store(now.as_millis(), Ordering::SeqCst);
+    }
+
     pub(crate) fn let_time_pass(&self, millis: i64) {
         self.millis.fetch_add(millis, Ordering::SeqCst);
     }
@@ -273,9 +278,14 @@ impl World {
     /// that ids are made of aren't part of it, since nothing is decided by them.
     pub(crate) fn standing(&self) -> Option<u64> {
         debug_assert!(self.pending.is_empty(), "somebody waits, who remembers something");
+        self.standing_with(self.people)
+    }
+
+    /// The same if so many people were still there.
+    pub(crate) fn standing_with(&self, people: usize) -> Option<u64> {
         let mut hasher = DefaultHasher::new();
         self.laws.memory()?.hash(&mut hasher);
-        (self.now().as_millis(), self.people, &self.mail).hash(&mut hasher);
+        (self.now().as_millis(), people, &self.mail).hash(&mut hasher);
         for served in &self.served {
             served.documents.content().for_each(|document| document.hash(&mut hasher));
         }

@@ -14,7 +14,7 @@ use super::{
     courses::Catalog,
     reference::{Allowed, Passage, Said, Section},
 };
-use crate::simulation::{Changed, Commit, Laws, Stores};
+use crate::simulation::{Changed, Commit, Laws, Stores, Word};
 
 /// The book, as everybody has it open.
 #[derive(Clone)]
@@ -29,8 +29,18 @@ pub(super) struct Book {
     history: BTreeMap<(String, u64), Entry>,
     /// The answer that was given to a key.
     answers: BTreeMap<String, (Asked, Heard)>,
+    /// What people have said that they were answered, and no copy was told yet.
+    said: Vec<Word>,
     broken: Option<String>,
     seen: BTreeMap<String, u64>,
+}
+
+/// A word to the book.
+enum Spoken {
+    /// What was answered.
+    Answered(Asked, Heard),
+    /// What courses say now.
+    Catalog(Catalog),
 }
 
 /// A state that an enrollment was in.
@@ -67,6 +77,7 @@ impl Ledger {
             sections: BTreeMap::new(),
             history: BTreeMap::new(),
             answers: BTreeMap::new(),
+            said: Vec::new(),
             broken: None,
             seen: BTreeMap::new(),
         })))
@@ -84,6 +95,7 @@ impl Ledger {
     /// Notes a definite answer.
     pub(super) fn note(&self, asked: &Asked, heard: &Heard) {
         self.look(|book| {
+            book.said.push(Arc::new(Spoken::Answered(asked.clone(), heard.clone())));
             let result = book.answered(asked, heard);
             book.hold(result);
         });
@@ -113,12 +125,42 @@ impl Laws for Ledger {
 
     fn memory(&self) -> Option<u64> {
         self.look(|book| {
-            let Book { catalog, sections, history, answers, broken, seen: _ } = book;
+            let Book { catalog, sections, history, answers, said: _, broken, seen: _ } = book;
             let mut hasher = DefaultHasher::new();
             format!("{catalog:?} {sections:?} {history:?} {answers:?} {broken:?}")
                 .hash(&mut hasher);
             Some(hasher.finish())
         })
+    }
+
+    fn copied(&self) -> Option<Box<dyn Laws>> {
+        Some(Box::new(Self::copied(self)))
+    }
+
+    fn said(&mut self) -> Vec<Word> {
+        self.look(|book| std::mem::take(&mut book.said))
+    }
+
+    fn board(&self) -> Option<(u64, Word)> {
+        self.look(|book| {
+            let mut hasher = DefaultHasher::new();
+            format!("{:?}", book.catalog).hash(&mut hasher);
+            Some((hasher.finish(), Arc::new(Spoken::Catalog(book.catalog.clone())) as Word))
+        })
+    }
+
+    fn hear(&mut self, word: &Word) {
+        self.look(|book| match word.downcast_ref() {
+            Some(Spoken::Answered(asked, heard)) => {
+                let result = book.answered(asked, heard);
+                book.hold(result);
+            }
+            Some(Spoken::Catalog(catalog)) => {
+                book.catalog = catalog.clone();
+                book.catalog.sections().iter().for_each(|id| book.look_for_too_many(id));
+            }
+            None => book.hold(Err("a word of elsewhere was said".to_owned())),
+        });
     }
 
     fn seen(&self) -> BTreeMap<String, u64> {

@@ -1,0 +1,395 @@
+//! Searching: every state that a small world can come to.
+//!
+//! A world of four who do something has more orders than can be run, but far fewer states:
+//! what is stored, and how far each of the four has come. Two orders that come to the same
+//! state go on alike, so that is gone on from once. What somebody does follows from what
+//! they hear, which is a [`Role`]; so a step costs nothing that was taken in another state.
+//!
+//! Whose next steps touch nothing that the others may touch from then on goes first: nobody
+//! could tell that from another order. What they may touch is learned by searching, so a
+//! world is searched until there's nothing more to learn. Then nothing is missed: in any order,
+//! look for the first step that touches what wasn't expected. Those before it touch only what
+//! was, so they may be put into an order that was searched; there whoever takes that step has
+//! heard the same, and asks the same, and so it was expected.
+
+use std::{
+    fmt,
+    hash::{DefaultHasher, Hash, Hasher},
+};
+
+use contracts::Timestamp;
+use runtime::Envelope;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::{
+    Laws, World,
+    documents::Documents,
+    explore::{Bounds, opened, retold},
+    gate::Answer,
+    pending::How,
+    roles::{Hears, Places, Role, Touch, Want, Wish},
+};
+
+/// What came of searching a world in which no order breaks a law.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Searched {
+    /// How many states it came to, but for those where it doesn't matter who goes on.
+    pub states: usize,
+    /// How many steps were taken from one to another.
+    pub steps: usize,
+    /// In how many states somebody was sure to lose one race too many.
+    pub cut: usize,
+    /// How many ways to end it came to, all of which were followed until all settled.
+    pub endings: usize,
+    /// How many things somebody heard that they hadn't heard before.
+    pub heard: usize,
+    /// How many worlds have more states than were to be searched.
+    pub unfinished: usize,
+}
+
+impl std::ops::AddAssign for Searched {
+    fn add_assign(&mut self, other: Self) {
+        self.states += other.states;
+        self.steps += other.steps;
+        self.cut += other.cut;
+        self.endings += other.endings;
+        self.heard += other.heard;
+        self.unfinished += other.unfinished;
+    }
+}
+
+/// Searches all states that a world can come to within these bounds, of which so many at
+/// most. If a law is broken, that is told with the trace of a run that breaks it.
+///
+/// Each of those who do something has processes of their own, events are relayed later, what
+/// is asked for together is read at one moment, and the laws are such as can be copied: else
+/// it panics.
+pub fn search(open: &dyn Fn() -> World, bounds: Bounds) -> Result<Searched, String> {
+    let mut searching = Searching::of(open, bounds);
+    loop {
+        searching.has_learned = false;
+        let searched = searching.pass()?;
+        if !searching.has_learned || searched.unfinished > 0 {
+            return Ok(searched);
+        }
+    }
+}
+
+impl fmt::Display for Searched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { states, steps, cut, endings, heard, unfinished } = self;
+        write!(
+            f,
+            "{states} states and {steps} steps with {endings} endings, {heard} things heard, {cut} states that \
+             would have lost more races, {unfinished} worlds left early"
+        )
+    }
+}
+
+/// The most who may do something at once.
+const MOST: usize = 4;
+
+/// Where somebody is who has done all they wanted to.
+const OVER: u32 = u32::MAX;
+
+/// A state: what is shared, which point each one's role has come to, and how many races
+/// were lost, if they are bounded.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct State {
+    shared: u32,
+    points: [u32; MOST],
+    losses: u32,
+}
+
+impl State {
+    /// Those who haven't done all they wanted to, and where they are.
+    fn active(&self) -> impl Iterator<Item = (usize, u32)> + use<> {
+        self.points.into_iter().enumerate().filter(|(_, point)| *point != OVER)
+    }
+}
+
+/// What all share.
+struct Shared {
+    documents: Vec<Documents>,
+    laws: Box<dyn Laws>,
+    now: Timestamp,
+    at_last: Vec<Envelope>,
+}
+
+/// A step that may be taken: whose, and which of their wishes it is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Step {
+    whose: usize,
+    wish: usize,
+}
+
+/// A step from somebody's point, where that much is shared: it's the same wherever the
+/// others are.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Place {
+    shared: u32,
+    point: u32,
+    step: Step,
+}
+
+/// What a step comes to.
+#[derive(Clone, Copy)]
+struct Move {
+    shared: u32,
+    point: u32,
+    is_lost: bool,
+}
+
+/// A state from which other ways are to be gone.
+struct Fork {
+    state: State,
+    left: Vec<Step>,
+    /// How many steps lead to it.
+    length: usize,
+}
+
+struct Searching<'w> {
+    open: &'w dyn Fn() -> World,
+    bounds: Bounds,
+    roles: Vec<Role>,
+    places: Places,
+    shared: Vec<Shared>,
+    /// The number of what is shared, by its hash.
+    numbers: FxHashMap<u64, u32>,
+    moves: FxHashMap<Place, Move>,
+    /// Whether a commit would lose a race.
+    losers: FxHashMap<Place, bool>,
+    /// A world that shows what is shared: its stores answer, its laws look, and nobody in it
+    /// does anything.
+    stage: World,
+    /// The endings that were followed.
+    settled: FxHashSet<u64>,
+    has_learned: bool,
+}
+
+impl<'w> Searching<'w> {
+    fn of(open: &'w dyn Fn() -> World, bounds: Bounds) -> Self {
+        let (stage, mut places) = (opened(open), Places::default());
+        assert!(stage.people <= MOST, "{} people are too many", stage.people);
+        let roles = (0..stage.people).map(|whose| Role::of(&stage, whose, &mut places)).collect();
+        let mut searching = Self {
+            open,
+            bounds,
+            roles,
+            places,
+            shared: Vec::new(),
+            numbers: FxHashMap::default(),
+            moves: FxHashMap::default(),
+            losers: FxHashMap::default(),
+            stage,
+            settled: FxHashSet::default(),
+            has_learned: false,
+        };
+        searching.number_of_the_shown();
+        searching
+    }
+
+    /// Goes through all states, with what is known of what may be touched.
+    fn pass(&mut self) -> Result<Searched, String> {
+        let mut searched = Searched::default();
+        let (mut seen, mut forks) = (FxHashSet::default(), Vec::<Fork>::new());
+        let (mut state, mut way) = (self.beginning(), Vec::new());
+        loop {
+            let mut left = self.steps_from(&state);
+            while let Some([step]) = left.as_deref() {
+                state = self.take(state, *step, &mut way)?;
+                searched.steps += 1;
+                left = self.steps_from(&state);
+            }
+            if seen.insert(state) {
+                searched.states += 1;
+                match left {
+                    None => searched.cut += 1,
+                    Some(left) if left.is_empty() => self.end(&state, &way)?,
+                    Some(left) => forks.push(Fork { state, left, length: way.len() }),
+                }
+            }
+            if searched.states >= self.bounds.orders {
+                searched.unfinished = 1;
+                forks.clear();
+            }
+            while forks.last().is_some_and(|fork| fork.left.is_empty()) {
+                forks.pop();
+            }
+            let Some(fork) = forks.last_mut() else { break };
+            let step = fork.left.pop().expect("those with no step left are gone");
+            way.truncate(fork.length);
+            let before = fork.state;
+            state = self.take(before, step, &mut way)?;
+            searched.steps += 1;
+        }
+        searched.endings = self.settled.len();
+        searched.heard = self.roles.iter().map(Role::points).sum();
+        Ok(searched)
+    }
+
+    fn beginning(&self) -> State {
+        let mut points = [OVER; MOST];
+        points[..self.roles.len()].fill(0);
+        State { shared: 0, points, losses: 0 }
+    }
+
+    fn wishes(&self, whose: usize, point: u32) -> &[Wish] {
+        self.roles[whose].wishes(point as usize)
+    }
+
+    /// The steps that are taken from a state: those of somebody whom nobody could meet any
+    /// more, or else all. Nothing: somebody is sure to lose one race too many.
+    fn steps_from(&mut self, state: &State) -> Option<Vec<Step>> {
+        if !self.bounds.permits(state.losses as usize + 1) && self.somebody_loses(state) {
+            return None;
+        }
+        let meets_nobody = |(whose, point): &(usize, u32)| {
+            let others = state.active().filter(|(other, _)| other != whose);
+            let mut future = Touch::default();
+            for (other, point) in others {
+                future.add(self.roles[other].future(point as usize));
+            }
+            self.wishes(*whose, *point).iter().all(|wish| !wish.touch.meets(&future))
+        };
+        let first = state.active().find(meets_nobody);
+        let steps = |(whose, point)| {
+            (0..self.wishes(whose, point).len()).map(move |wish| Step { whose, wish })
+        };
+        Some(match first {
+            Some(first) => steps(first).collect(),
+            None => state.active().flat_map(steps).collect(),
+        })
+    }
+
+    /// Whether somebody who waits to commit would lose a race, or two wait to write the same.
+    fn somebody_loses(&mut self, state: &State) -> bool {
+        let mut wanted = 0;
+        for (whose, point) in state.active() {
+            for (wish, it) in self.roles[whose].wishes(point as usize).iter().enumerate() {
+                let Want::Commit(writes) = &it.what else { continue };
+                let place = Place { shared: state.shared, point, step: Step { whose, wish } };
+                let service = self.stage.alive[it.process].service.expect("people have no store");
+                let documents = &self.shared[state.shared as usize].documents[service];
+                let loses = || !writes.iter().all(|write| documents.permits(write));
+                if it.touch.documents() & wanted != 0
+                    || *self.losers.entry(place).or_insert_with(loses)
+                {
+                    return true;
+                }
+                wanted |= it.touch.documents();
+            }
+        }
+        false
+    }
+
+    /// Takes a step.
+    fn take(&mut self, state: State, step: Step, way: &mut Vec<u64>) -> Result<State, String> {
+        let Step { whose, wish } = step;
+        let point = state.points[whose];
+        way.push(self.wishes(whose, point)[wish].id);
+        let place = Place { shared: state.shared, point, step };
+        let known = self.moves.get(&place).copied();
+        let Some(Move { shared, point, is_lost }) = known.or_else(|| self.play(place)) else {
+            return Err(retold(self.open, way));
+        };
+        let mut points = state.points;
+        points[whose] = point;
+        let counts = is_lost && self.bounds.losses.is_some();
+        Ok(State { shared, points, losses: state.losses + u32::from(counts) })
+    }
+
+    /// Plays a step that wasn't taken before. Nothing: it breaks a law.
+    fn play(&mut self, place: Place) -> Option<Move> {
+        let Place { shared, point, step } = place;
+        self.show(shared);
+        let point = point as usize;
+        let wishes = self.roles[step.whose].wishes(point).clone();
+        let (wish, stage) = (&wishes[step.wish], &mut self.stage);
+        let hears = match &wish.what {
+            Want::Turn => Hears::Turn,
+            Want::Look(ask) => Hears::Answer(stage.look_up(wish.process, ask)),
+            Want::Commit(writes) => Hears::Answer(stage.commit(wish.process, writes.clone())),
+            Want::Age(duration) => {
+                stage.let_time_pass(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX));
+                Hears::Answer(Answer::Done)
+            }
+            Want::Board => {
+                let (number, board) = stage.laws.board().expect("laws that can be copied have one");
+                Hears::Board(number, board)
+            }
+        };
+        let is_lost = matches!(hears, Hears::Answer(Answer::Committed(Err(_))));
+        let by = (wish.id, stage.now());
+        let role = &mut self.roles[step.whose];
+        let (next, is_more) = role.hear(self.open, &mut self.places, point, by, hears);
+        self.has_learned |= is_more;
+        for word in &next.said {
+            self.stage.laws.hear(word);
+        }
+        for event in next.at_last {
+            self.stage.tell_at_last(event);
+        }
+        if next.breaks || self.stage.violation().is_some() {
+            return None;
+        }
+        let point = next.to.map_or(OVER, |to| u32::try_from(to).expect("roles are short"));
+        let played = Move { shared: self.number_of_the_shown(), point, is_lost };
+        self.moves.insert(place, played);
+        Some(played)
+    }
+
+    /// Has the stage show what is shared.
+    fn show(&mut self, shared: u32) {
+        let Shared { documents, laws, now, at_last } = &self.shared[shared as usize];
+        for (served, documents) in self.stage.served.iter_mut().zip(documents) {
+            served.documents.clone_from(documents);
+        }
+        self.stage.laws = laws.copied().expect("laws that are searched can be copied");
+        self.stage.at_last.clone_from(at_last);
+        self.stage.set_time(*now);
+    }
+
+    /// The number of what the stage shows, which is kept.
+    fn number_of_the_shown(&mut self) -> u32 {
+        let mut hasher = DefaultHasher::new();
+        self.standing().hash(&mut hasher);
+        for served in &self.stage.served {
+            served.documents.versions().for_each(|version| version.hash(&mut hasher));
+        }
+        let next = u32::try_from(self.shared.len()).expect("a world is small");
+        let number = *self.numbers.entry(hasher.finish()).or_insert(next);
+        if number == next {
+            let stage = &self.stage;
+            self.shared.push(Shared {
+                documents: stage.documents(),
+                laws: stage.laws.copied().expect("laws that are searched can be copied"),
+                now: stage.now(),
+                at_last: stage.at_last.clone(),
+            });
+        }
+        number
+    }
+
+    /// Where the stage stands, as if everybody had done all they wanted to.
+    fn standing(&self) -> u64 {
+        self.stage.standing_with(0).expect("laws that can be copied say what they go by")
+    }
+
+    /// Follows an ending until all settles, unless it's like one that was followed.
+    fn end(&mut self, state: &State, way: &[u64]) -> Result<(), String> {
+        self.show(state.shared);
+        let standing = self.standing();
+        if !self.settled.insert(standing) {
+            return Ok(());
+        }
+        let mut world = opened(self.open);
+        for id in way {
+            world.pass(world.index_of(*id), How::Well);
+        }
+        // What was pieced together from roles is what comes of it when all is played at once.
+        assert_eq!(world.standing(), Some(standing), "somebody doesn't do the same again");
+        world.settle();
+        if world.violation().is_some() { Err(retold(self.open, way)) } else { Ok(()) }
+    }
+}
