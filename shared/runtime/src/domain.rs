@@ -590,6 +590,7 @@ where
 
 /// Waits a random while that grows with each lost race, so that rivals spread.
 pub(crate) async fn pause(attempt: u32, ports: &Ports) {
+    ports.clock.begins_anew(attempt);
     if attempt < 2 {
         return;
     }

@@ -193,6 +193,9 @@ pub trait Clock: Send + Sync + 'static {
     async fn sleep(&self, duration: Duration) {
         tokio::time::sleep(duration).await;
     }
+    /// Somebody has lost so many races, and begins anew: they know nothing any more of what
+    /// they had read. Only where time is played anybody goes by that.
+    fn begins_anew(&self, _losses: u32) {}
 }
 
 /// The port: randomness, fit for secrets.

@@ -34,6 +34,11 @@ impl SeededRandom {
     pub const fn of(seed: u64) -> Self {
         Self(AtomicU64::new(seed))
     }
+
+    /// Goes on as if it had this seed.
+    pub(crate) fn begin_anew(&self, seed: u64) {
+        self.0.store(seed, Ordering::SeqCst);
+    }
 }
 
 impl Random for SeededRandom {

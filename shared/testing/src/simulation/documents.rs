@@ -190,6 +190,16 @@ impl Documents {
         }
     }
 
+    /// Whether the precondition of a write can't ever hold any more.
+    pub(crate) fn have_passed(&self, write: &Write) -> bool {
+        let (Write::Replace(.., Version(seen)) | Write::Delete(_, Version(seen))) = write else {
+            return false;
+        };
+        let Key { collection, id } = write.key().clone();
+        let written = self.written.get(&(collection, id)).copied().unwrap_or_default();
+        seen.parse().is_ok_and(|seen: u64| seen < written)
+    }
+
     fn declared(&self, name: &str) -> Result<(), String> {
         self.collections.fields(name).map(drop).map_err(|wrong| wrong.to_string())
     }

@@ -215,6 +215,7 @@ fn explore_where(open: &dyn Fn() -> World, bounds: Bounds, meet: Meet) -> Result
 pub(super) fn opened(open: &dyn Fn() -> World) -> World {
     let mut world = open();
     world.strict = true;
+    world.beginning_anew();
     world
 }
 

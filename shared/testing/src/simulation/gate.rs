@@ -116,6 +116,8 @@ pub(crate) enum Arrival {
     Handled { delivery: u64, result: Result<(), String> },
     /// A job or a relay has ended.
     Ended { what: String, result: Result<(), String> },
+    /// Whoever is at work in the process begins anew, and is known by this from here on.
+    Anew(u64),
     /// Somebody outside has done all they wanted to.
     Left,
     /// Somebody outside has an event told when all else has happened.

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -17,7 +17,11 @@ use runtime::{
     mail::{MailError, Message, Taken},
 };
 
-use super::gate::{Answer, Ask, Gate, Together};
+use super::{
+    Dice,
+    gate::{Answer, Arrival, Ask, Gate, Together},
+};
+use crate::SeededRandom;
 
 /// All ports of a process that lead to the world.
 #[derive(Clone)]
@@ -33,6 +37,12 @@ pub(crate) struct Simulated {
     /// Whether several documents are read at one moment, as both real stores do; the port
     /// doesn't promise it.
     pub(crate) reads_at_one_moment: Arc<AtomicBool>,
+    /// The process's chance.
+    pub(crate) random: Arc<SeededRandom>,
+    /// The step in which the process has begun what it's doing.
+    pub(crate) beginning: Arc<AtomicU64>,
+    /// Whether who begins anew has the same chance then, whatever they have done before.
+    pub(crate) begins_anew: Arc<AtomicBool>,
 }
 
 impl Simulated {
@@ -138,5 +148,14 @@ impl Clock for Simulated {
 
     async fn sleep(&self, duration: Duration) {
         self.gate.pass(Ask::Sleep(duration)).await;
+    }
+
+    fn begins_anew(&self, losses: u32) {
+        if self.begins_anew.load(Ordering::SeqCst) {
+            let beginning = self.beginning.load(Ordering::SeqCst);
+            let id = Dice::of(beginning ^ u64::from(losses).rotate_right(17)).throw();
+            self.random.begin_anew(id);
+            self.gate.note(Arrival::Anew(id));
+        }
     }
 }

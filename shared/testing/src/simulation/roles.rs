@@ -25,6 +25,10 @@ use super::{
 pub(super) struct Role {
     whose: usize,
     points: Vec<Point>,
+    /// The points at which they begin anew what they began at a point, after a lost race: each
+    /// by what that's known by, and by the time. Who begins anew has forgotten all that they
+    /// heard since.
+    anew: HashMap<(usize, u64, Timestamp), usize>,
     /// A world in which they have come to a point, for what they hear there for the first time.
     stands: Option<(usize, World)>,
 }
@@ -36,6 +40,10 @@ struct Point {
     future: Touch,
     /// The point before, and what was heard there.
     before: Option<(usize, Heard)>,
+    /// Points at which something else was heard that leads here too.
+    others: Vec<usize>,
+    /// The point at which they began what they're doing.
+    beginning: usize,
     /// What comes of it when something is heard: by who hears it and what that is, in numbers.
     next: HashMap<(u64, u64), Vec<Next>>,
 }
@@ -236,8 +244,8 @@ impl Hears {
 impl Role {
     /// The role of one of those who are in a world, from its beginning.
     pub(super) fn of(world: &World, whose: usize, places: &mut Places) -> Self {
-        let beginning = Point::of(world, whose, places, None);
-        Self { whose, points: vec![beginning], stands: None }
+        let beginning = Point::of(world, whose, places, None, 0);
+        Self { whose, points: vec![beginning], anew: HashMap::new(), stands: None }
     }
 
     /// Who waits for what at a point.
@@ -281,27 +289,42 @@ impl Role {
         {
             said.push(board);
         }
-        let point = Point::of(&world, self.whose, places, Some((from, heard)));
-        let to = self.points.len();
-        let to = (!point.wishes.is_empty()).then_some(to);
+        let new = self.points.len();
+        let beginning = if world.began { new } else { self.points[from].beginning };
+        let point = Point::of(&world, self.whose, places, Some((from, heard)), beginning);
+        let to = match world.anew {
+            _ if point.wishes.is_empty() => None,
+            Some(id) => Some(*self.anew.entry((beginning, id, at)).or_insert(new)),
+            None => Some(new),
+        };
+        let is_more = match to {
+            Some(known) if known < new => {
+                self.points[known].others.push(from);
+                let future = self.points[known].future;
+                self.add_to_futures(from, &future)
+            }
+            _ => self.add_to_futures(from, &point.future),
+        };
+        if to == Some(new) {
+            self.points.push(point);
+            self.stands = Some((new, world));
+        }
         let at = has_looked.then_some(at);
         let next = Next { at, to, said, at_last, breaks };
         self.points[from].next.entry(place).or_default().push(next.clone());
-        let is_more = self.add_to_futures(from, &point.future);
-        if let Some(to) = to {
-            self.points.push(point);
-            self.stands = Some((to, world));
-        }
         (next, is_more)
     }
 
     /// Notes what may be touched from a point on, and so from those before it.
     fn add_to_futures(&mut self, from: usize, touch: &Touch) -> bool {
-        let (mut at, mut is_more) = (Some(from), false);
-        while let Some(point) = at {
-            let Point { future, before, .. } = &mut self.points[point];
-            is_more |= future.add(touch);
-            at = before.as_ref().map(|(before, _)| *before);
+        let (mut left, mut is_more) = (vec![from], false);
+        while let Some(point) = left.pop() {
+            let Point { future, before, others, .. } = &mut self.points[point];
+            if future.add(touch) {
+                is_more = true;
+                left.extend(before.iter().map(|(before, _)| *before));
+                left.extend_from_slice(others);
+            }
         }
         is_more
     }
@@ -335,6 +358,7 @@ impl Point {
         whose: usize,
         places: &mut Places,
         before: Option<(usize, Heard)>,
+        beginning: usize,
     ) -> Self {
         let is_its = |pending: &&Pending| {
             let its = world.whose(pending);
@@ -346,7 +370,8 @@ impl Point {
         for wish in wishes.iter() {
             future.add(&wish.touch);
         }
-        Self { wishes, future, before, next: HashMap::new() }
+        let (others, next) = (Vec::new(), HashMap::new());
+        Self { wishes, future, before, others, beginning, next }
     }
 }
 

@@ -2,15 +2,20 @@
 //!
 //! A world of four who do something has more orders than can be run, but far fewer states:
 //! what is stored, and how far each of the four has come. Two orders that come to the same
-//! state go on alike, so that is gone on from once. What somebody does follows from what
-//! they hear, which is a [`Role`]; so a step costs nothing that was taken in another state.
+//! state go on alike, so that is gone on from once. What somebody does follows from what they
+//! hear, which is a [`Role`]; so a step costs nothing that was taken in another state. And who
+//! has lost a race knows nothing any more of what they had read
+//! ([`Clock::begins_anew`](runtime::Clock::begins_anew)), so they stand where others stand who
+//! have lost as many. All this is put to the proof: each ending is played again from the
+//! beginning, and must come out as what was pieced together.
 //!
-//! Whose next steps touch nothing that the others may touch from then on goes first: nobody
-//! could tell that from another order. What they may touch is learned by searching, so a
-//! world is searched until there's nothing more to learn. Then nothing is missed: in any order,
-//! look for the first step that touches what wasn't expected. Those before it touch only what
-//! was, so they may be put into an order that was searched; there whoever takes that step has
-//! heard the same, and asks the same, and so it was expected.
+//! Whose next steps touch nothing that the others may touch from then on goes first, as does
+//! who has lost a race for certain: nobody could tell that from another order. What the others
+//! may touch is learned by searching, so a world is searched until there's nothing more to
+//! learn. Then nothing is missed: in any order, look for the first step that touches what
+//! wasn't expected. Those before it touch only what was, so they may be put into an order that
+//! was searched; there whoever takes that step has heard the same, and asks the same, and so
+//! it was expected.
 
 use std::{
     fmt,
@@ -33,7 +38,7 @@ use super::{
 /// What came of searching a world in which no order breaks a law.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Searched {
-    /// How many states it came to, but for those where it doesn't matter who goes on.
+    /// How many states it came to.
     pub states: usize,
     /// How many steps were taken from one to another.
     pub steps: usize,
@@ -65,7 +70,8 @@ impl std::ops::AddAssign for Searched {
 /// is asked for together is read at one moment, and the laws are such as can be copied: else
 /// it panics.
 pub fn search(open: &dyn Fn() -> World, bounds: Bounds) -> Result<Searched, String> {
-    let mut searching = Searching::of(open, bounds);
+    let open = || open().forgetting();
+    let mut searching = Searching::of(&open, bounds);
     loop {
         searching.has_learned = false;
         let searched = searching.pass()?;
@@ -140,6 +146,16 @@ struct Move {
     is_lost: bool,
 }
 
+/// What would become of a commit.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Prospect {
+    Wins,
+    /// It would lose a race, as things are.
+    Loses,
+    /// It loses a race whenever it comes.
+    Lost,
+}
+
 /// A state from which other ways are to be gone.
 struct Fork {
     state: State,
@@ -157,8 +173,7 @@ struct Searching<'w> {
     /// The number of what is shared, by its hash.
     numbers: FxHashMap<u64, u32>,
     moves: FxHashMap<Place, Move>,
-    /// Whether a commit would lose a race.
-    losers: FxHashMap<Place, bool>,
+    prospects: FxHashMap<Place, Prospect>,
     /// A world that shows what is shared: its stores answer, its laws look, and nobody in it
     /// does anything.
     stage: World,
@@ -180,7 +195,7 @@ impl<'w> Searching<'w> {
             shared: Vec::new(),
             numbers: FxHashMap::default(),
             moves: FxHashMap::default(),
-            losers: FxHashMap::default(),
+            prospects: FxHashMap::default(),
             stage,
             settled: FxHashSet::default(),
             has_learned: false,
@@ -195,20 +210,23 @@ impl<'w> Searching<'w> {
         let (mut seen, mut forks) = (FxHashSet::default(), Vec::<Fork>::new());
         let (mut state, mut way) = (self.beginning(), Vec::new());
         loop {
-            let mut left = self.steps_from(&state);
-            while let Some([step]) = left.as_deref() {
-                state = self.take(state, *step, &mut way)?;
-                searched.steps += 1;
-                left = self.steps_from(&state);
-            }
-            if seen.insert(state) {
-                searched.states += 1;
-                match left {
-                    None => searched.cut += 1,
-                    Some(left) if left.is_empty() => self.end(&state, &way)?,
-                    Some(left) => forks.push(Fork { state, left, length: way.len() }),
+            while seen.insert(state) {
+                let Some(left) = self.steps_from(&state) else {
+                    searched.cut += 1;
+                    break;
+                };
+                match left[..] {
+                    [] => self.end(&state, &way)?,
+                    [step] => {
+                        state = self.take(state, step, &mut way)?;
+                        searched.steps += 1;
+                        continue;
+                    }
+                    _ => forks.push(Fork { state, left, length: way.len() }),
                 }
+                break;
             }
+            searched.states = seen.len();
             if searched.states >= self.bounds.orders {
                 searched.unfinished = 1;
                 forks.clear();
@@ -253,6 +271,7 @@ impl<'w> Searching<'w> {
             self.wishes(*whose, *point).iter().all(|wish| !wish.touch.meets(&future))
         };
         let first = state.active().find(meets_nobody);
+        let first = first.or_else(|| state.active().find(|it| self.has_lost(state, *it)));
         let steps = |(whose, point)| {
             (0..self.wishes(whose, point).len()).map(move |wish| Step { whose, wish })
         };
@@ -262,25 +281,44 @@ impl<'w> Searching<'w> {
         })
     }
 
+    /// Whether all that somebody waits for is a commit that loses a race whenever it comes: so
+    /// it may as well come first.
+    fn has_lost(&mut self, state: &State, (whose, point): (usize, u32)) -> bool {
+        let is_one = self.wishes(whose, point).len() == 1;
+        is_one && self.prospect(state.shared, whose, point, 0) == Some(Prospect::Lost)
+    }
+
     /// Whether somebody who waits to commit would lose a race, or two wait to write the same.
     fn somebody_loses(&mut self, state: &State) -> bool {
         let mut wanted = 0;
         for (whose, point) in state.active() {
-            for (wish, it) in self.roles[whose].wishes(point as usize).iter().enumerate() {
-                let Want::Commit(writes) = &it.what else { continue };
-                let place = Place { shared: state.shared, point, step: Step { whose, wish } };
-                let service = self.stage.alive[it.process].service.expect("people have no store");
-                let documents = &self.shared[state.shared as usize].documents[service];
-                let loses = || !writes.iter().all(|write| documents.permits(write));
-                if it.touch.documents() & wanted != 0
-                    || *self.losers.entry(place).or_insert_with(loses)
-                {
+            for wish in 0..self.wishes(whose, point).len() {
+                let Some(prospect) = self.prospect(state.shared, whose, point, wish) else {
+                    continue;
+                };
+                let documents = self.wishes(whose, point)[wish].touch.documents();
+                if prospect != Prospect::Wins || documents & wanted != 0 {
                     return true;
                 }
-                wanted |= it.touch.documents();
+                wanted |= documents;
             }
         }
         false
+    }
+
+    /// What would become of a commit that somebody waits for, if it is one.
+    fn prospect(&mut self, shared: u32, whose: usize, point: u32, wish: usize) -> Option<Prospect> {
+        let it = &self.roles[whose].wishes(point as usize)[wish];
+        let Want::Commit(writes) = &it.what else { return None };
+        let place = Place { shared, point, step: Step { whose, wish } };
+        let service = self.stage.alive[it.process].service.expect("people have no store");
+        let documents = &self.shared[shared as usize].documents[service];
+        let look = || match writes {
+            _ if writes.iter().any(|write| documents.have_passed(write)) => Prospect::Lost,
+            _ if writes.iter().all(|write| documents.permits(write)) => Prospect::Wins,
+            _ => Prospect::Loses,
+        };
+        Some(*self.prospects.entry(place).or_insert_with(look))
     }
 
     /// Takes a step.

@@ -2,7 +2,7 @@
 
 use std::{
     ops::Range,
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, atomic::AtomicU64},
 };
 
 use embedded::FileKeyring;
@@ -83,6 +83,8 @@ pub(crate) struct Alive {
     pub(crate) process: Process,
     pub(crate) host: Option<Host>,
     pub(crate) ports: Arc<Ports>,
+    /// The step in which it has begun what it's doing.
+    pub(crate) beginning: Arc<AtomicU64>,
 }
 
 /// The ports that are the same in every world, and lead nowhere.

@@ -1,7 +1,10 @@
 //! The steps of a world: one of those who wait goes on, and whatever comes of it
 //! happens, until all wait again.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use contracts::Language;
 use runtime::{
@@ -139,6 +142,7 @@ impl World {
         let target = self.instance(its.unwrap_or_else(|| panic!("nobody has {job}")), Some(caller));
         let gate = self.gate(target);
         let host = self.alive[target].host.clone().expect("services have hosts");
+        self.begin_in(target);
         self.alive[target].process.begin(async move {
             let result = host.run_job(job).await.map_err(|error| error.to_string());
             gate.note(Arrival::Ended { what: job.to_owned(), result });
@@ -150,6 +154,7 @@ impl World {
         self.steps += 1;
         self.step = id;
         self.came = 0;
+        (self.began, self.anew) = (false, None);
         self.touched = Footprint::default();
     }
 
@@ -410,6 +415,7 @@ impl World {
         self.calls.insert(call, Call { caller, answer, target });
         let gate = self.gate(target);
         let host = self.alive[target].host.clone().expect("services have hosts");
+        self.begin_in(target);
         self.alive[target].process.begin(async move {
             let reply = host.request(operation, incoming).await;
             gate.note(Arrival::Replied { call, reply });
@@ -466,6 +472,7 @@ impl World {
         self.handling.insert(number, (target, delivery));
         let gate = self.gate(target);
         let host = self.alive[target].host.clone().expect("services have hosts");
+        self.begin_in(target);
         self.alive[target].process.begin(async move {
             let result = host.deliver(&subscriber, event).await.map_err(|error| error.to_string());
             gate.note(Arrival::Handled { delivery: number, result });
@@ -521,10 +528,28 @@ impl World {
                     }
                 }
                 Arrival::Left => self.people -= 1,
+                Arrival::Anew(id) => self.begin_anew(process, id),
                 Arrival::AtLast(event) => self.tell_at_last(event),
             }
         }
         self.pending.retain(|pending| !pending.is_abandoned());
+    }
+
+    /// Notes that a process is about to do something.
+    fn begin_in(&mut self, process: usize) {
+        self.began = true;
+        self.alive[process].beginning.store(self.step, Ordering::SeqCst);
+    }
+
+    /// Notes that whoever is at work in a process begins anew.
+    fn begin_anew(&mut self, process: usize, id: u64) {
+        if self.forgets {
+            let calls = self.calls.values().filter(|call| call.target == process).count();
+            let events = self.handling.values().filter(|(its, _)| *its == process).count();
+            assert!(calls + events <= 1, "several are at work, and it isn't known who begins anew");
+            // What comes of it is known by that, as if it were a step.
+            (self.step, self.came, self.anew) = (id, 0, Some(id));
+        }
     }
 
     /// Notes what is to be told when all else has happened: whoever wanted that first.

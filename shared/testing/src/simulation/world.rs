@@ -7,7 +7,7 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -60,6 +60,11 @@ pub struct World {
     /// The step that is being taken, and how many have come of it so far.
     pub(crate) step: u64,
     pub(crate) came: u64,
+    /// Whether who begins anew is known by that alone, and no more by what they did before.
+    pub(crate) forgets: bool,
+    /// Whether something began in the step that is being taken, or who began anew.
+    pub(crate) began: bool,
+    pub(crate) anew: Option<u64>,
     /// How many calls and deliveries have begun.
     pub(crate) begun: u64,
     /// How many people are outside.
@@ -71,6 +76,7 @@ pub struct World {
     looked: Arc<AtomicBool>,
     relays_at_once: Arc<AtomicBool>,
     reads_at_one_moment: Arc<AtomicBool>,
+    begins_anew: Arc<AtomicBool>,
     /// The law that was broken first, but for those that [`Laws::broken`] tells of.
     pub(crate) violation: Option<String>,
     seen: BTreeMap<String, u64>,
@@ -129,6 +135,10 @@ impl World {
             looked: Arc::default(),
             relays_at_once: Arc::new(AtomicBool::new(true)),
             reads_at_one_moment: Arc::default(),
+            begins_anew: Arc::default(),
+            forgets: false,
+            began: false,
+            anew: None,
             violation: None,
             seen: BTreeMap::new(),
         };
@@ -150,6 +160,18 @@ impl World {
     #[must_use]
     pub fn reading_at_one_moment(self) -> Self {
         self.reads_at_one_moment.store(true, Ordering::SeqCst);
+        self
+    }
+
+    /// Gives whoever begins anew the same chance, whatever they have done before.
+    pub(crate) fn beginning_anew(&mut self) {
+        self.begins_anew.store(true, Ordering::SeqCst);
+    }
+
+    /// Knows whoever begins anew by that alone, and no more by what they did before.
+    #[must_use]
+    pub(crate) const fn forgetting(mut self) -> Self {
+        self.forgets = true;
         self
     }
 
@@ -204,7 +226,8 @@ impl World {
     {
         let own = self.alive.len();
         let gate = self.gate(own);
-        let ports = Arc::new(self.ports(&gate));
+        let (ports, beginning) = self.ports(&gate);
+        let ports = Arc::new(ports);
         let process = Process::new();
         let acts = script(Person::new(name, gate.clone(), ports.clone()));
         process.begin(async move {
@@ -212,7 +235,7 @@ impl World {
             gate.note(Arrival::Left);
         });
         let (name, service, host) = (name.to_owned(), None, None);
-        self.alive.push(Alive { name, service, process, host, ports });
+        self.alive.push(Alive { name, service, process, host, ports, beginning });
         self.people += 1;
         self.run(own);
     }
@@ -340,40 +363,47 @@ impl World {
 
     /// A new life of a process that serves a domain: it remembers nothing.
     pub(crate) fn born(&mut self, service: usize, process: usize, name: String) -> Alive {
-        let mut ports = self.ports(&self.gate(process));
+        let (mut ports, beginning) = self.ports(&self.gate(process));
         let instance = u32::try_from(process).expect("a world is small");
         ports.settings = Arc::new(Settings { instance, ..Settings::clone(&ports.settings) });
         let Service { domain, ports: between, .. } = &self.served[service].service;
         let ports = Arc::new(between(ports));
         let host = Host::new(vec![(domain(), ports.clone())], None);
-        Alive { name, service: Some(service), process: Process::new(), host: Some(host), ports }
+        let (service, process, host) = (Some(service), Process::new(), Some(host));
+        Alive { name, service, process, host, ports, beginning }
     }
 
     pub(crate) fn gate(&self, process: usize) -> Gate {
         Gate { process, arrivals: self.arrivals.clone() }
     }
 
-    fn ports(&mut self, gate: &Gate) -> Ports {
+    fn ports(&mut self, gate: &Gate) -> (Ports, Arc<AtomicU64>) {
+        let random = Arc::new(SeededRandom::of(self.chance.throw()));
+        let beginning = Arc::<AtomicU64>::default();
         let simulated = Arc::new(Simulated {
             gate: gate.clone(),
             millis: self.millis.clone(),
             looked: self.looked.clone(),
             relays_at_once: self.relays_at_once.clone(),
             reads_at_one_moment: self.reads_at_one_moment.clone(),
+            random: random.clone(),
+            beginning: beginning.clone(),
+            begins_anew: self.begins_anew.clone(),
         });
         let Given { keyring, verifier, secret, settings } = Given::ports();
-        Ports {
+        let ports = Ports {
             store: simulated.clone(),
             files: Arc::new(NoFiles("no files are simulated")),
             client: simulated.clone(),
             bus: simulated.clone(),
             mail: simulated.clone(),
             clock: simulated,
-            random: Arc::new(SeededRandom::of(self.chance.throw())),
+            random,
             keyring,
             verifier,
             secret,
             settings,
-        }
+        };
+        (ports, beginning)
     }
 }
