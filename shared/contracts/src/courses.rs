@@ -31,7 +31,7 @@ pub const SECTION_CANCELLED: Problem = Problem::conflict(
 );
 
 /// Where a course is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CourseState {
     /// Being written; only its instructors see it.
@@ -43,7 +43,7 @@ pub enum CourseState {
 }
 
 /// What a course's other domains must know of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct CourseFacts {
     /// The course.
     pub course_id: CourseId,
@@ -64,7 +64,7 @@ pub struct CourseFacts {
 }
 
 /// One item of a course's outline.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct ItemFacts {
     /// The item's id: it stays when the item is changed or moved.
     pub id: String,
@@ -86,7 +86,7 @@ pub struct CategoryFacts {
 }
 
 /// One gathering of a section.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct MeetingFacts {
     /// The meeting's id: it stays when the meeting is moved.
     pub id: String,
@@ -101,7 +101,7 @@ pub struct MeetingFacts {
 }
 
 /// What a section's other domains must know of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct SectionFacts {
     /// The section.
     pub section_id: SectionId,

@@ -110,7 +110,7 @@ impl JsonSchema for Timestamp {
 }
 
 /// A time zone of the IANA database, such as `America/Bogota`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
 pub struct TimeZone(String);
 

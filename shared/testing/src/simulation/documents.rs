@@ -10,15 +10,16 @@ use runtime::{
 };
 use serde_json::Value;
 
-/// The documents of one domain. They outlive every process.
+/// The documents of one domain. They outlive every process. Copies of them share what neither
+/// has changed.
 #[derive(Clone)]
 pub(crate) struct Documents {
     collections: Arc<Collections>,
-    kept: BTreeMap<(&'static str, String), Kept>,
+    kept: Arc<BTreeMap<(&'static str, String), Kept>>,
     /// How often each was written, also those that are gone: that's the version of what was
     /// written. As with Firestore's update time none comes twice, and it's the same whatever
     /// was written elsewhere meanwhile.
-    written: BTreeMap<(&'static str, String), u64>,
+    written: Arc<BTreeMap<(&'static str, String), u64>>,
 }
 
 /// A document as it's stored.
@@ -49,7 +50,7 @@ impl Documents {
     pub(crate) fn new(domain: &str, collections: &[Collection]) -> Self {
         let collections = Collections::of(domain, collections);
         let collections = Arc::new(collections.expect("a domain declares what makes sense"));
-        Self { collections, kept: BTreeMap::new(), written: BTreeMap::new() }
+        Self { collections, kept: Arc::default(), written: Arc::default() }
     }
 
     /// All documents of a collection.
@@ -133,12 +134,13 @@ impl Documents {
             Err(conflict) => return Ok(Err(conflict)),
         };
         let mut changed = Vec::with_capacity(staged.len());
+        let (kept, written) = (Arc::make_mut(&mut self.kept), Arc::make_mut(&mut self.written));
         for (place, after) in staged {
             let now = after.as_ref().map(|kept| kept.value.clone());
-            *self.written.entry(place.clone()).or_default() += 1;
+            *written.entry(place.clone()).or_default() += 1;
             let before = match after {
-                Some(kept) => self.kept.insert(place.clone(), kept),
-                None => self.kept.remove(&place),
+                Some(after) => kept.insert(place.clone(), after),
+                None => kept.remove(&place),
             };
             let before = before.map(|kept| kept.value);
             changed.push(Changed { collection: place.0, id: place.1, before, after: now });

@@ -6,7 +6,8 @@
 //! let through. [`storm`] lets one after the other through as a seed's chance
 //! has it, and meanwhile fails calls, loses answers, repeats and delays
 //! deliveries and kills processes. [`explore`](explore()) tries every order
-//! that may make a difference in a small world without faults, and
+//! that may make a difference in a small world without faults,
+//! [`search`](search()) every state that such orders come to, and
 //! [`sweep`](sweep()) every single fault at every step of one order. [`Laws`]
 //! look at what is stored after every commit.
 //!

@@ -23,7 +23,7 @@ pub struct Person {
 }
 
 /// What somebody asks, in the words of an operation.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Asked {
     /// The operation's id.
     pub operation: &'static str,
@@ -38,7 +38,7 @@ pub struct Asked {
 }
 
 /// A definite answer.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub struct Heard {
     /// The status.
     pub status: u16,

@@ -258,6 +258,11 @@ impl Role {
         &self.points[point].future
     }
 
+    /// Whether they begin with letting time pass.
+    pub(super) fn ages(&self) -> bool {
+        self.points[0].wishes.iter().any(|wish| matches!(wish.what, Want::Age(_)))
+    }
+
     /// How many points there are.
     pub(super) const fn points(&self) -> usize {
         self.points.len()

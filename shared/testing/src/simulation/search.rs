@@ -72,12 +72,15 @@ impl std::ops::AddAssign for Searched {
 pub fn search(open: &dyn Fn() -> World, bounds: Bounds) -> Result<Searched, String> {
     let open = || open().forgetting();
     let mut searching = Searching::of(&open, bounds);
+    let mut patience = 1_000;
     loop {
         searching.has_learned = false;
-        let searched = searching.pass()?;
+        let searched = searching.pass(patience)?;
         if !searching.has_learned || searched.unfinished > 0 {
             return Ok(searched);
         }
+        // So what's in vain is no more than the search itself takes.
+        patience = patience.max(2 * searched.states);
     }
 }
 
@@ -100,7 +103,7 @@ const OVER: u32 = u32::MAX;
 
 /// A state: what is shared, which point each one's role has come to, and how many races
 /// were lost, if they are bounded.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy)]
 struct State {
     shared: u32,
     points: [u32; MOST],
@@ -108,6 +111,16 @@ struct State {
 }
 
 impl State {
+    /// All of it in one number: there are very many states.
+    fn number(&self) -> u128 {
+        assert!(self.shared < 1 << 26 && self.losses < 1 << 6, "a world is small");
+        let beginning = u128::from(self.losses << 26 | self.shared);
+        self.points.into_iter().fold(beginning, |number, point| {
+            assert!(point < 0xff_ffff || point == OVER, "roles are short");
+            number << 24 | u128::from(point & 0xff_ffff)
+        })
+    }
+
     /// Those who haven't done all they wanted to, and where they are.
     fn active(&self) -> impl Iterator<Item = (usize, u32)> + use<> {
         self.points.into_iter().enumerate().filter(|(_, point)| *point != OVER)
@@ -120,10 +133,12 @@ struct Shared {
     laws: Box<dyn Laws>,
     now: Timestamp,
     at_last: Vec<Envelope>,
+    /// Where the world stands when all have done all they wanted to.
+    standing: u64,
 }
 
 /// A step that may be taken: whose, and which of their wishes it is.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy)]
 struct Step {
     whose: usize,
     wish: usize,
@@ -131,11 +146,21 @@ struct Step {
 
 /// A step from somebody's point, where that much is shared: it's the same wherever the
 /// others are.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy)]
 struct Place {
     shared: u32,
     point: u32,
     step: Step,
+}
+
+impl Place {
+    /// All of it in one number.
+    fn number(self) -> u64 {
+        let Self { shared, point, step: Step { whose, wish } } = self;
+        assert!(point < 1 << 24 && wish < 1 << 6, "roles are short");
+        let (shared, point) = (u64::from(shared), u64::from(point));
+        shared << 32 | point << 8 | (whose << 6 | wish) as u64
+    }
 }
 
 /// What a step comes to.
@@ -144,6 +169,8 @@ struct Move {
     shared: u32,
     point: u32,
     is_lost: bool,
+    /// What is done after it at once, by its number: that's nobody else's business.
+    then: u32,
 }
 
 /// What would become of a commit.
@@ -172,11 +199,17 @@ struct Searching<'w> {
     shared: Vec<Shared>,
     /// The number of what is shared, by its hash.
     numbers: FxHashMap<u64, u32>,
-    moves: FxHashMap<Place, Move>,
-    prospects: FxHashMap<Place, Prospect>,
+    moves: FxHashMap<u64, Move>,
+    /// The steps that are taken at once after others, by their ids; the first are none.
+    then: Vec<Vec<u64>>,
+    /// Whether somebody lets so much time pass that it matters who looks at the clock before.
+    somebody_ages: bool,
+    prospects: FxHashMap<u64, Prospect>,
     /// A world that shows what is shared: its stores answer, its laws look, and nobody in it
     /// does anything.
     stage: World,
+    /// The number of what the stage shows, unless that has changed since.
+    shown: Option<u32>,
     /// The endings that were followed.
     settled: FxHashSet<u64>,
     has_learned: bool,
@@ -186,7 +219,9 @@ impl<'w> Searching<'w> {
     fn of(open: &'w dyn Fn() -> World, bounds: Bounds) -> Self {
         let (stage, mut places) = (opened(open), Places::default());
         assert!(stage.people <= MOST, "{} people are too many", stage.people);
-        let roles = (0..stage.people).map(|whose| Role::of(&stage, whose, &mut places)).collect();
+        let roles: Vec<_> =
+            (0..stage.people).map(|whose| Role::of(&stage, whose, &mut places)).collect();
+        let somebody_ages = roles.iter().any(Role::ages);
         let mut searching = Self {
             open,
             bounds,
@@ -195,8 +230,11 @@ impl<'w> Searching<'w> {
             shared: Vec::new(),
             numbers: FxHashMap::default(),
             moves: FxHashMap::default(),
+            then: vec![Vec::new()],
+            somebody_ages,
             prospects: FxHashMap::default(),
             stage,
+            shown: None,
             settled: FxHashSet::default(),
             has_learned: false,
         };
@@ -204,13 +242,14 @@ impl<'w> Searching<'w> {
         searching
     }
 
-    /// Goes through all states, with what is known of what may be touched.
-    fn pass(&mut self) -> Result<Searched, String> {
+    /// Goes through all states, with what is known of what may be touched; if more becomes known
+    /// of that it's in vain, and is left after so many states.
+    fn pass(&mut self, patience: usize) -> Result<Searched, String> {
         let mut searched = Searched::default();
         let (mut seen, mut forks) = (FxHashSet::default(), Vec::<Fork>::new());
         let (mut state, mut way) = (self.beginning(), Vec::new());
         loop {
-            while seen.insert(state) {
+            while seen.insert(state.number()) {
                 let Some(left) = self.steps_from(&state) else {
                     searched.cut += 1;
                     break;
@@ -229,6 +268,9 @@ impl<'w> Searching<'w> {
             searched.states = seen.len();
             if searched.states >= self.bounds.orders {
                 searched.unfinished = 1;
+                forks.clear();
+            }
+            if self.has_learned && searched.states >= patience {
                 forks.clear();
             }
             while forks.last().is_some_and(|fork| fork.left.is_empty()) {
@@ -318,7 +360,7 @@ impl<'w> Searching<'w> {
             _ if writes.iter().all(|write| documents.permits(write)) => Prospect::Wins,
             _ => Prospect::Loses,
         };
-        Some(*self.prospects.entry(place).or_insert_with(look))
+        Some(*self.prospects.entry(place.number()).or_insert_with(look))
     }
 
     /// Takes a step.
@@ -327,8 +369,12 @@ impl<'w> Searching<'w> {
         let point = state.points[whose];
         way.push(self.wishes(whose, point)[wish].id);
         let place = Place { shared: state.shared, point, step };
-        let known = self.moves.get(&place).copied();
-        let Some(Move { shared, point, is_lost }) = known.or_else(|| self.play(place)) else {
+        let known = self.moves.get(&place.number()).copied();
+        if let Some(Move { then, .. }) = known {
+            way.extend_from_slice(&self.then[then as usize]);
+        }
+        let Some(Move { shared, point, is_lost, .. }) = known.or_else(|| self.play(place, way))
+        else {
             return Err(retold(self.open, way));
         };
         let mut points = state.points;
@@ -337,18 +383,41 @@ impl<'w> Searching<'w> {
         Ok(State { shared, points, losses: state.losses + u32::from(counts) })
     }
 
-    /// Plays a step that wasn't taken before. Nothing: it breaks a law.
-    fn play(&mut self, place: Place) -> Option<Move> {
-        let Place { shared, point, step } = place;
+    /// Plays a step that wasn't taken before, and what is done after it at once. Nothing: a law
+    /// is broken.
+    fn play(&mut self, place: Place, way: &mut Vec<u64>) -> Option<Move> {
+        let Place { shared, mut point, step: Step { whose, wish } } = place;
         self.show(shared);
-        let point = point as usize;
-        let wishes = self.roles[step.whose].wishes(point).clone();
-        let (wish, stage) = (&wishes[step.wish], &mut self.stage);
+        let (is_lost, length) = (self.act(whose, &mut point, wish)?, way.len());
+        while !self.somebody_ages
+            && point != OVER
+            && let [Wish { id, what: Want::Turn, .. }] = *self.wishes(whose, point)
+        {
+            way.push(id);
+            self.act(whose, &mut point, 0)?;
+        }
+        let mut then = 0;
+        if way.len() > length {
+            then = u32::try_from(self.then.len()).expect("a world is small");
+            self.then.push(way[length..].to_vec());
+        }
+        let played = Move { shared: self.number_of_the_shown(), point, is_lost, then };
+        self.moves.insert(place.number(), played);
+        Some(played)
+    }
+
+    /// Has somebody take a step on the stage; says whether that lost a race. Nothing: it breaks a
+    /// law.
+    fn act(&mut self, whose: usize, at: &mut u32, wish: usize) -> Option<bool> {
+        let point = *at as usize;
+        let wishes = self.roles[whose].wishes(point).clone();
+        let (wish, stage) = (&wishes[wish], &mut self.stage);
         let hears = match &wish.what {
             Want::Turn => Hears::Turn,
             Want::Look(ask) => Hears::Answer(stage.look_up(wish.process, ask)),
             Want::Commit(writes) => Hears::Answer(stage.commit(wish.process, writes.clone())),
             Want::Age(duration) => {
+                assert!(self.somebody_ages, "somebody lets time pass, but not at the beginning");
                 stage.let_time_pass(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX));
                 Hears::Answer(Answer::Done)
             }
@@ -359,9 +428,9 @@ impl<'w> Searching<'w> {
         };
         let is_lost = matches!(hears, Hears::Answer(Answer::Committed(Err(_))));
         let by = (wish.id, stage.now());
-        let role = &mut self.roles[step.whose];
-        let (next, is_more) = role.hear(self.open, &mut self.places, point, by, hears);
+        let (next, is_more) = self.roles[whose].hear(self.open, &mut self.places, point, by, hears);
         self.has_learned |= is_more;
+        let says = !next.said.is_empty() || !next.at_last.is_empty();
         for word in &next.said {
             self.stage.laws.hear(word);
         }
@@ -371,27 +440,37 @@ impl<'w> Searching<'w> {
         if next.breaks || self.stage.violation().is_some() {
             return None;
         }
-        let point = next.to.map_or(OVER, |to| u32::try_from(to).expect("roles are short"));
-        let played = Move { shared: self.number_of_the_shown(), point, is_lost };
-        self.moves.insert(place, played);
-        Some(played)
+        if !matches!(wish.what, Want::Look(_) | Want::Turn) || says {
+            self.shown = None;
+        }
+        *at = next.to.map_or(OVER, |to| u32::try_from(to).expect("roles are short"));
+        Some(is_lost)
     }
 
     /// Has the stage show what is shared.
     fn show(&mut self, shared: u32) {
-        let Shared { documents, laws, now, at_last } = &self.shared[shared as usize];
+        if self.shown == Some(shared) {
+            return;
+        }
+        let Shared { documents, laws, now, at_last, standing: _ } = &self.shared[shared as usize];
         for (served, documents) in self.stage.served.iter_mut().zip(documents) {
             served.documents.clone_from(documents);
         }
         self.stage.laws = laws.copied().expect("laws that are searched can be copied");
         self.stage.at_last.clone_from(at_last);
         self.stage.set_time(*now);
+        self.shown = Some(shared);
     }
 
     /// The number of what the stage shows, which is kept.
     fn number_of_the_shown(&mut self) -> u32 {
+        if let Some(number) = self.shown {
+            return number;
+        }
         let mut hasher = DefaultHasher::new();
-        self.standing().hash(&mut hasher);
+        let standing =
+            self.stage.standing_with(0).expect("laws that can be copied say what they go by");
+        standing.hash(&mut hasher);
         for served in &self.stage.served {
             served.documents.versions().for_each(|version| version.hash(&mut hasher));
         }
@@ -404,20 +483,16 @@ impl<'w> Searching<'w> {
                 laws: stage.laws.copied().expect("laws that are searched can be copied"),
                 now: stage.now(),
                 at_last: stage.at_last.clone(),
+                standing,
             });
         }
+        self.shown = Some(number);
         number
-    }
-
-    /// Where the stage stands, as if everybody had done all they wanted to.
-    fn standing(&self) -> u64 {
-        self.stage.standing_with(0).expect("laws that can be copied say what they go by")
     }
 
     /// Follows an ending until all settles, unless it's like one that was followed.
     fn end(&mut self, state: &State, way: &[u64]) -> Result<(), String> {
-        self.show(state.shared);
-        let standing = self.standing();
+        let standing = self.shared[state.shared as usize].standing;
         if !self.settled.insert(standing) {
             return Ok(());
         }

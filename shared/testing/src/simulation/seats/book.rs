@@ -16,9 +16,9 @@ use super::{
 };
 use crate::simulation::{Changed, Commit, Laws, Stores, Word};
 
-/// The book, as everybody has it open.
+/// The book, as everybody has it open. Copies of it share what neither has changed.
 #[derive(Clone)]
-pub(super) struct Ledger(Arc<Mutex<Book>>);
+pub(super) struct Ledger(Arc<Mutex<Arc<Book>>>);
 
 /// What everybody was told, and what was stored.
 #[derive(Clone)]
@@ -44,7 +44,7 @@ enum Spoken {
 }
 
 /// A state that an enrollment was in.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 struct Entry {
     passage: Passage,
     /// Where they were in the queue.
@@ -72,7 +72,7 @@ type Events = BTreeMap<Event, Option<String>>;
 
 impl Ledger {
     pub(super) fn new(catalog: Catalog) -> Self {
-        Self(Arc::new(Mutex::new(Book {
+        Self(Arc::new(Mutex::new(Arc::new(Book {
             catalog,
             sections: BTreeMap::new(),
             history: BTreeMap::new(),
@@ -80,21 +80,25 @@ impl Ledger {
             said: Vec::new(),
             broken: None,
             seen: BTreeMap::new(),
-        })))
+        }))))
     }
 
     /// A copy of the book as it is now.
     pub(super) fn copied(&self) -> Self {
-        Self(Arc::new(Mutex::new(self.look(|book| book.clone()))))
+        Self(Arc::new(Mutex::new(self.0.lock().expect("no holder panics").clone())))
     }
 
-    pub(super) fn look<T>(&self, look: impl FnOnce(&mut Book) -> T) -> T {
-        look(&mut self.0.lock().expect("no holder panics"))
+    pub(super) fn look<T>(&self, look: impl FnOnce(&Book) -> T) -> T {
+        look(&self.0.lock().expect("no holder panics"))
+    }
+
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Book) -> T) -> T {
+        change(Arc::make_mut(&mut self.0.lock().expect("no holder panics")))
     }
 
     /// Notes a definite answer.
     pub(super) fn note(&self, asked: &Asked, heard: &Heard) {
-        self.look(|book| {
+        self.change(|book| {
             book.said.push(Arc::new(Spoken::Answered(asked.clone(), heard.clone())));
             let result = book.answered(asked, heard);
             book.hold(result);
@@ -107,7 +111,7 @@ impl Laws for Ledger {
         if commit.domain != "enrollments" {
             return Ok(());
         }
-        self.look(|book| book.committed(commit))
+        self.change(|book| book.committed(commit))
     }
 
     fn at_rest(&mut self, stores: &Stores<'_>) -> Told {
@@ -127,8 +131,7 @@ impl Laws for Ledger {
         self.look(|book| {
             let Book { catalog, sections, history, answers, said: _, broken, seen: _ } = book;
             let mut hasher = DefaultHasher::new();
-            format!("{catalog:?} {sections:?} {history:?} {answers:?} {broken:?}")
-                .hash(&mut hasher);
+            (catalog, sections, history, answers, broken).hash(&mut hasher);
             Some(hasher.finish())
         })
     }
@@ -138,19 +141,19 @@ impl Laws for Ledger {
     }
 
     fn said(&mut self) -> Vec<Word> {
-        self.look(|book| std::mem::take(&mut book.said))
+        self.change(|book| std::mem::take(&mut book.said))
     }
 
     fn board(&self) -> Option<(u64, Word)> {
         self.look(|book| {
             let mut hasher = DefaultHasher::new();
-            format!("{:?}", book.catalog).hash(&mut hasher);
+            book.catalog.hash(&mut hasher);
             Some((hasher.finish(), Arc::new(Spoken::Catalog(book.catalog.clone())) as Word))
         })
     }
 
     fn hear(&mut self, word: &Word) {
-        self.look(|book| match word.downcast_ref() {
+        self.change(|book| match word.downcast_ref() {
             Some(Spoken::Answered(asked, heard)) => {
                 let result = book.answered(asked, heard);
                 book.hold(result);

@@ -15,7 +15,7 @@ use contracts::{
 use super::{Ledger, Person};
 
 /// What courses have decided, each section's revisions in order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Catalog {
     sections: BTreeMap<String, Vec<SectionFacts>>,
     pub(super) course: CourseFacts,
@@ -98,7 +98,7 @@ pub(super) async fn change_capacity(
         person.pause(Duration::from_millis(5)).await;
     }
     person.touch().await;
-    let changed = ledger.look(|book| {
+    let changed = ledger.change(|book| {
         let changed = book.catalog.change(id, seen.revision, |facts| facts.capacity = capacity);
         book.look_for_too_many(id);
         changed
@@ -142,7 +142,7 @@ pub(super) async fn tell_of(person: Person, ledger: Ledger, id: &str) {
 /// Cancels a section.
 pub(super) async fn cancel(person: &Person, ledger: &Ledger, id: &str) {
     person.touch().await;
-    let gone = ledger.look(|book| {
+    let gone = ledger.change(|book| {
         let seen = book.catalog.section(id).filter(|facts| !facts.cancelled)?.revision;
         book.catalog.change(id, seen, |facts| facts.cancelled = true)
     });
@@ -154,7 +154,7 @@ pub(super) async fn cancel(person: &Person, ledger: &Ledger, id: &str) {
 /// Gives a section another title, which changes nothing about its seats.
 pub(super) async fn retitle(person: &Person, ledger: &Ledger, id: &str, manner: Manner) {
     person.touch().await;
-    let changed = ledger.look(|book| {
+    let changed = ledger.change(|book| {
         let seen = book.catalog.section(id)?.revision;
         book.catalog.change(id, seen, |facts| facts.title.push('!'))
     });
@@ -166,7 +166,7 @@ pub(super) async fn retitle(person: &Person, ledger: &Ledger, id: &str, manner: 
 /// Takes the course off the catalog, or puts it back.
 pub(super) async fn publish(person: &Person, ledger: &Ledger, published: bool) {
     person.touch().await;
-    let course = ledger.look(|book| {
+    let course = ledger.change(|book| {
         let course = &mut book.catalog.course;
         course.state = if published { CourseState::Published } else { CourseState::Archived };
         course.revision += 1;

@@ -199,7 +199,7 @@ async fn wait(person: &Person, turns: usize) {
 
 /// Fewer seats than there are now, if some are free; or more.
 fn another_capacity(ledger: &Ledger, id: &str, dice: &mut Dice) -> u32 {
-    let facts = |book: &mut Book| book.catalog.section(id).and_then(|facts| facts.capacity);
+    let facts = |book: &Book| book.catalog.section(id).and_then(|facts| facts.capacity);
     let (now, taken) = ledger.look(|book| (facts(book), book.taken(id)));
     match now {
         Some(now) if taken < now && dice.chance(700) => {

@@ -7,7 +7,7 @@ use contracts::Timestamp;
 use serde_json::Value;
 
 /// What a section allows, as enrollments have it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Allowed {
     pub(super) capacity: Option<u64>,
     pub(super) waitlist_capacity: Option<u64>,
@@ -19,7 +19,7 @@ pub(super) struct Allowed {
 }
 
 /// No more seats than this are given out until the section has changed again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Promise {
     most: u64,
     /// The revision that the section had when it was made.
@@ -52,7 +52,7 @@ impl Allowed {
 }
 
 /// A section on paper.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Section {
     pub(super) allowed: Allowed,
     pub(super) seated: Vec<String>,
@@ -72,7 +72,7 @@ pub(super) struct Section {
 }
 
 /// What has happened to somebody's place.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Passage {
     pub(super) user: String,
     /// `none` if they were never there.
