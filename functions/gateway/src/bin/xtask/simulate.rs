@@ -12,7 +12,7 @@ use std::{
 
 use clap::Args;
 use testing::simulation::{
-    Bounds, World, explore_within, search,
+    Bounds, Explored, Searched, World, explore_within, search,
     seats::{Cast, Section, Small, crowd, every_small_world_of},
     storm, weather,
 };
@@ -129,19 +129,34 @@ fn brave_storms(options: &Options) -> anyhow::Result<()> {
 }
 
 /// Tries a world's orders within these bounds.
-type Try<Tried> = fn(&dyn Fn() -> World, Bounds) -> Result<Tried, String>;
+type Try<T> = fn(&dyn Fn() -> World, Bounds) -> Result<T, String>;
+
+/// What came of it.
+trait Tried: AddAssign + Default + fmt::Display + Send {
+    /// Whether there were more than were to be tried.
+    fn is_left_early(&self) -> bool;
+}
+
+impl Tried for Explored {
+    fn is_left_early(&self) -> bool {
+        self.unfinished > 0
+    }
+}
+
+impl Tried for Searched {
+    fn is_left_early(&self) -> bool {
+        self.unfinished > 0
+    }
+}
 
 /// Tries every order of small worlds, on as many threads as there are cores.
-fn try_orders<Tried>(at_once: usize, options: &Options, within: Try<Tried>) -> anyhow::Result<()>
-where
-    Tried: AddAssign + Default + fmt::Display + Send,
-{
+fn try_orders<T: Tried>(at_once: usize, options: &Options, within: Try<T>) -> anyhow::Result<()> {
     let watch = Watch::of(options);
     let from = usize::try_from(options.from.unwrap_or_default())?;
     let worlds = every_small_world_of(at_once).enumerate().skip(from).step_by(options.one_of);
     let bounds = Bounds { orders: options.most.unwrap_or(usize::MAX), losses: options.lost };
     let left = Mutex::new(worlds);
-    let tallies = Mutex::new(BTreeMap::<Section, Tally<Tried>>::new());
+    let tallies = Mutex::new(BTreeMap::<Section, Tally<T>>::new());
     let help = || -> anyhow::Result<()> {
         let cast = Cast::of(enrollments::domain);
         loop {
@@ -162,6 +177,9 @@ where
                     "{broken}\nworld {number}, {section}: {acts:?}\nagain with: {again}"
                 )
             })?;
+            if tried.is_left_early() {
+                println!("world {number} was left early, {section}: {acts:?}");
+            }
             tallies.lock().expect("no holder panics").entry(section).or_default().add(1, tried);
         }
     };
@@ -182,19 +200,19 @@ where
 
 /// What was tried.
 #[derive(Default)]
-struct Tally<Tried> {
+struct Tally<T> {
     worlds: usize,
-    tried: Tried,
+    tried: T,
 }
 
-impl<Tried: AddAssign> Tally<Tried> {
-    fn add(&mut self, worlds: usize, tried: Tried) {
+impl<T: AddAssign> Tally<T> {
+    fn add(&mut self, worlds: usize, tried: T) {
         self.worlds += worlds;
         self.tried += tried;
     }
 }
 
-impl<Tried: fmt::Display> fmt::Display for Tally<Tried> {
+impl<T: fmt::Display> fmt::Display for Tally<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} worlds, {}", self.worlds, self.tried)
     }
