@@ -327,7 +327,10 @@ impl<'w> Searching<'w> {
     /// it may as well come first.
     fn has_lost(&mut self, state: &State, (whose, point): (usize, u32)) -> bool {
         let is_one = self.wishes(whose, point).len() == 1;
-        is_one && self.prospect(state.shared, whose, point, 0) == Some(Prospect::Lost)
+        // Where time passes it matters when they are told: they look at the clock then.
+        is_one
+            && !self.somebody_ages
+            && self.prospect(state.shared, whose, point, 0) == Some(Prospect::Lost)
     }
 
     /// Whether somebody who waits to commit would lose a race, or two wait to write the same.
