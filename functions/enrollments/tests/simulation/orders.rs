@@ -126,6 +126,22 @@ fn searching_finds_every_ending_that_an_order_has() {
     assert!(compared > 240 && endings > 2 * compared, "{compared}, {endings}");
 }
 
+/// Who learns that they have lost looks at the clock, and tries again at that time: a search
+/// that has them told at once loses an ending of this world.
+#[test]
+fn who_has_lost_a_race_may_be_told_before_time_passes_or_after() {
+    let section = Section::Offering;
+    let small = every_small_world(section, 1, 3)
+        .find(|small| small.acts == [Lapse, Capacity(2), CancelSection])
+        .map(|small| Small { reads_at_one_moment: true, ..small })
+        .expect("every world is one of them");
+    let prepared = small.prepare(&section.cast(&Cast::of(enrollments::domain)));
+    let bounds = Bounds::losing(1);
+    let explored = explore_within(&|| prepared.open(), bounds).unwrap();
+    let searched = search(&|| prepared.open(), bounds).unwrap();
+    assert_eq!(searched.endings, explored.endings);
+}
+
 /// Searches one world of so many in which so many things happen at once, for what comes of
 /// any order within these bounds. `cargo xtask simulate --orders 3` searches all of all.
 fn search_a_slice(at_once: usize, one_of: usize, bounds: Bounds) {
